@@ -1,0 +1,1 @@
+SAMPLE_RATE = 16_000
