@@ -1,0 +1,87 @@
+"""Fills the databases from what there is: shared recordings, synthesis, Debian's sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from export.data import pools
+from export.data.casting import cast, neighbours
+from export.data.mixing import Databases
+from export.data.pools import Pool
+from export.data.sentences import sentence
+from export.data.speech import SpeechCache, Utterance
+
+RECORDED_SPEECH = (("speech", ("coffee_orders",), 3.0), ("speech", ("read_books",), 1.2),
+                   ("negative_words", (), 2.0))  # fmt: skip
+"""Folder, labels left out of it, and the share of draws."""
+
+
+def synthetic_positives(word: str, neural: int, seed: int) -> list[Utterance]:
+    """Who says a wake word: mostly neural voices, and a third as many formant and unit voices."""
+    return (cast(word, "kokoro", neural, seed) + cast(word, "espeak", neural // 3, seed)
+            + cast(word, "flite", neural // 12, seed) + cast(word, "festival", neural // 40, seed))  # fmt: skip
+
+
+def synthetic_negatives(words: Sequence[str], neural: int, seed: int) -> list[Utterance]:
+    """Rival words and running sentences in the voices of the positives."""
+    rivals = [neighbours(word, 120) for word in words]
+    chosen: list[Utterance] = []
+    for index in range(neural * 2):
+        rng = np.random.default_rng([seed, 77, index])
+        engine = "kokoro" if index < neural else str(rng.choice(["espeak", "espeak", "flite"]))
+        near = rivals[index % len(rivals)] if rivals else []
+        # A fifth is running speech; rivals are drawn the more often the nearer they sound.
+        if index % 5 == 4 or not near:
+            text = sentence(rng).rstrip(".?!")
+        else:
+            text = near[int(len(near) * rng.random() ** 1.5)]
+        chosen += cast(text, engine, 1, index)
+    return chosen
+
+
+def backgrounds(
+    root: Path | None, splits: Sequence[str], seed: int, minutes: float
+) -> list[tuple[float, Pool]]:
+    """Noise and music, with the shares of draws."""
+    filled: list[tuple[float, Pool]] = []
+    if root is not None:
+        noise = Pool()
+        noise.add(pools.recorded(root, "noise", splits))
+        filled.append((2.0, noise))
+    tunes = Pool()
+    tunes.add(pools.music(minutes, seed))
+    if tunes.sounds:
+        filled.append((1.0, tunes))
+    return filled
+
+
+def recorded_negatives(
+    root: Path | None, splits: Sequence[str], exclude: Sequence[str] = ()
+) -> list[tuple[float, Pool]]:
+    """Real speech and words of the shared data, without the labels in `exclude`."""
+    filled: list[tuple[float, Pool]] = []
+    for folder, left_out, share in RECORDED_SPEECH if root is not None else ():
+        assert root is not None
+        pool = Pool()
+        pool.add(pools.recorded(root, folder, splits, (*left_out, *exclude)))
+        filled.append((share, pool))
+    return filled
+
+
+def telephone_prompts(seed: int) -> list[tuple[float, Pool]]:
+    """Debian's recorded prompts, if they are installed."""
+    pool = Pool()
+    pool.add(pools.prompts(seed))
+    return [(1.5, pool)] if pool.sounds else []
+
+
+def for_trunk(root: Path | None, splits: Sequence[str], seed: int, utterances: Sequence[Utterance],
+              cache: SpeechCache) -> Databases:  # fmt: skip
+    """What the trunk hears: all speech there is, real and synthetic, over noise and music."""
+    synthetic = Pool()
+    synthetic.add(pools.spoken(utterances, cache))
+    negatives = recorded_negatives(root, splits) + telephone_prompts(seed) + [(2.5, synthetic)]
+    return Databases({}, negatives, backgrounds(root, splits, seed, 60.0))

@@ -1,0 +1,150 @@
+"""Trains the trunk by distillation: its embedding learns to equal the speech teacher's.
+
+Clips are mixed anew for every step; the loss is the squared error, each dimension weighed by the
+inverse of the teacher's variance, so that the share of variance explained is one minus the loss.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from export.data.mixing import Databases, mix
+from export.trunk.model import WIDTHS, Trunk
+
+Teacher = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class TrunkRecipe:
+    """Everything that shapes a training run of the trunk."""
+
+    clips: int = 10_000
+    """10 s mixtures, each made once and learnt from twice: once fresh, once from a buffer."""
+    batch: int = 4
+    rate: float = 3e-3
+    """Peak learning rate (one cycle, AdamW)."""
+    seed: int = 0
+    widths: tuple[int, ...] = WIDTHS
+    workers: int = 1
+
+
+class Mixtures(Dataset[tuple[Tensor, Tensor]]):
+    """Mixed clips as (levels (998, 32), teacher's embeddings (116, 96)), one an index."""
+
+    def __init__(self, data: Databases, teacher: Teacher, count: int, seed: int) -> None:
+        self.data, self.teacher, self.count, self.seed = data, teacher, count, seed
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        from daemon.audio.features import log_mel
+
+        clip = mix(self.data, np.random.default_rng([self.seed, index]))
+        levels = log_mel(clip.samples)
+        return torch.from_numpy(levels), torch.from_numpy(self.teacher(levels))
+
+
+def train(
+    recipe: TrunkRecipe, data: Databases, validation: Databases, teacher: Teacher, folder: Path
+) -> Trunk:
+    """Train or resume; writes `trunk.pt` (checkpoint) and `trunk.jsonl` (log) into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    trunk = Trunk(recipe.widths).to(device)
+    held_out = [Mixtures(validation, teacher, 48, recipe.seed + 1)[i] for i in range(48)]
+    variance = torch.stack([target for _, target in held_out]).var(dim=(0, 1))
+    weight = (1 / variance).to(device)
+    steps = recipe.clips // recipe.batch
+    replay = _Replay(128, recipe.seed)
+    optimiser = torch.optim.AdamW(trunk.parameters(), recipe.rate, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, 2 * steps, pct_start=0.1)
+    checkpoint, done = folder / "trunk.pt", 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        trunk.load_state_dict(saved["trunk"])
+        optimiser.load_state_dict(saved["optimiser"])
+        schedule.load_state_dict(saved["schedule"])
+        done = saved["step"]
+    mixtures = Mixtures(data, teacher, recipe.clips, recipe.seed)
+    rest = torch.utils.data.Subset(mixtures, range(done * recipe.batch, recipe.clips))
+    loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers, drop_last=True,
+                        persistent_workers=recipe.workers > 0)  # fmt: skip
+    with tqdm(loader, initial=done, total=steps, desc="trunk", unit="step") as bar:
+        for step, (levels, target) in enumerate(bar, done + 1):
+            trunk.train()
+            for again in (levels, target), replay.exchange(levels, target):
+                loss = _learn(trunk, optimiser, weight, *again)
+                schedule.step()
+            bar.set_postfix(loss=f"{loss:.3f}", rate=f"{schedule.get_last_lr()[0]:.1e}")
+            if step % 100 == 0 or step == steps:
+                explained = explained_variance(trunk, held_out, weight)
+                with (folder / "trunk.jsonl").open("a") as log:
+                    log.write(json.dumps({"step": step, "loss": round(loss, 4),
+                                          "explained": round(explained, 4)}) + "\n")  # fmt: skip
+                partial = checkpoint.with_suffix(".tmp")
+                torch.save({"trunk": trunk.state_dict(), "optimiser": optimiser.state_dict(),
+                            "schedule": schedule.state_dict(), "step": step,
+                            "recipe": asdict(recipe), "explained": explained}, partial)  # fmt: skip
+                partial.replace(checkpoint)
+    return trunk.eval()
+
+
+class _Replay:
+    """Recent batches, so that a mixture that took long to make is learnt from once more later."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size = size
+        self.batches: list[tuple[Tensor, Tensor]] = []
+        self.rng = np.random.default_rng(seed)
+
+    def exchange(self, levels: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep a batch and hand out an older one in its place."""
+        if len(self.batches) < self.size:
+            self.batches.append((levels, target))
+            return self.batches[int(self.rng.integers(len(self.batches)))]
+        slot = int(self.rng.integers(self.size))
+        older, self.batches[slot] = self.batches[slot], (levels, target)
+        return older
+
+
+def _learn(
+    trunk: Trunk, optimiser: torch.optim.Optimizer, weight: Tensor, levels: Tensor, target: Tensor
+) -> float:
+    embedded = trunk.columns(levels[:, None].to(weight.device))
+    loss = ((embedded - target.to(weight.device)).square() * weight).mean()
+    optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(trunk.parameters(), 1.0)
+    optimiser.step()
+    return float(loss.detach())
+
+
+def explained_variance(
+    trunk: Trunk, clips: list[tuple[Tensor, Tensor]], weight: Tensor
+) -> float:
+    """Share of the teacher's variance that the trunk explains, averaged over dimensions."""
+    trunk.eval()
+    device = weight.device
+    with torch.no_grad():
+        errors = [((trunk.columns(levels[None, None].to(device))[0] - target.to(device)).square()
+                   * weight).mean() for levels, target in clips]  # fmt: skip
+    return 1 - float(torch.stack(errors).mean())
+
+
+def load(path: Path) -> Trunk:
+    """A trained trunk from its checkpoint."""
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    trunk = Trunk(tuple(saved["recipe"]["widths"]))
+    trunk.load_state_dict(saved["trunk"])
+    return trunk.eval()
