@@ -1,0 +1,101 @@
+"""Raw sound on standard input, as from `arecord -t raw -f S16_LE -r 16000 -c 1 | porter run`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import time
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.audio.features import HOP
+from daemon.audio.sources import AudioLost
+from daemon.errors import SourceError
+
+Array = npt.NDArray[np.float32]
+
+_WIDTH = 2
+_SCALE = np.float32(1 / 32_768)
+
+
+class PipeSource:
+    """16-bit little-endian mono samples at 16 kHz; the sound ends when the writer closes."""
+
+    name = "pipe"
+    description = "standard input, s16le, 16 kHz, mono"
+    live = True
+    hops = 1
+
+    def __init__(self, stall_seconds: float, descriptor: int = 0) -> None:
+        self._descriptor = descriptor
+        self._stall = stall_seconds
+        self._bytes = bytearray(HOP * _WIDTH)
+        self._view = memoryview(self._bytes)
+        self._samples = np.frombuffer(self._bytes, "<i2")
+        self._filled = 0
+        self._ended = False
+        self._poll = select.poll()
+        self._waker = -1, -1
+        self.overflows = 0
+
+    def open(self) -> None:
+        """Check that somebody writes."""
+        if os.isatty(self._descriptor):
+            raise SourceError(
+                "audio.source: pipe, but standard input is a terminal; pipe sound into it: "
+                "arecord -q -t raw -f S16_LE -r 16000 -c 1 | porter run"
+            )
+        self._waker = os.pipe()
+        self._poll.register(self._descriptor, select.POLLIN)
+        self._poll.register(self._waker[0], select.POLLIN)
+
+    def read(self, pcm: Array) -> float | None:
+        """Wait for 80 ms of sound; the last block is filled up with silence."""
+        deadline = time.monotonic() + self._stall
+        while self._filled < len(self._bytes) and not self._ended:
+            patience = deadline - time.monotonic()
+            ready = self._wait(max(patience, 0.0))
+            if ready is None:
+                return None
+            if not ready:
+                raise AudioLost(f"no sound on standard input for {self._stall:g} s")
+            self._ended = not self._take()
+        if self._filled < _WIDTH:
+            return None
+        self._bytes[self._filled :] = bytes(len(self._bytes) - self._filled)
+        self._filled = 0
+        np.multiply(self._samples, _SCALE, out=pcm)
+        return time.time()
+
+    def recover(self, patience: float) -> bool:
+        """Wait for the writer to go on."""
+        return bool(self._wait(patience))
+
+    def stop(self) -> None:
+        """Wake the reader."""
+        if self._waker[1] >= 0:
+            os.write(self._waker[1], b"x")
+
+    def close(self) -> None:
+        """Leave standard input alone; only the waker goes."""
+        for descriptor in self._waker:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._waker = -1, -1
+
+    def _wait(self, seconds: float) -> bool | None:
+        """Whether there is something to read (or the end); None when told to stop."""
+        ready = [descriptor for descriptor, _ in self._poll.poll(seconds * 1000)]
+        return None if self._waker[0] in ready else bool(ready)
+
+    def _take(self) -> bool:
+        try:
+            count = os.readv(self._descriptor, [self._view[self._filled :]])
+        except OSError as error:
+            if error.errno == errno.EISDIR:
+                raise SourceError("standard input is a folder; pipe sound into it") from None
+            raise SourceError(f"standard input cannot be read: {error.strerror}") from None
+        self._filled += count
+        return count > 0

@@ -1,0 +1,82 @@
+"""Where sound comes from. Every source gives 16 kHz mono in blocks of whole hops."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.config import AudioConfig
+
+Array = npt.NDArray[np.float32]
+
+
+class AudioLost(Exception):
+    """The source stopped delivering; it may come back. The message is the reason."""
+
+
+class Source(Protocol):
+    """A stream of sound that one thread opens, reads and closes."""
+
+    name: str
+    """What kind it is: microphone, file or pipe."""
+    description: str
+    """For people: the device or file, its rate and channels."""
+    live: bool
+    """Whether it runs by the wall clock, so that the age of a sample means something."""
+    hops: int
+    """Hops in a block."""
+    overflows: int
+    """Times that sound was lost because nobody took it in time."""
+
+    def open(self) -> None:
+        """Open it.
+
+        Raises:
+            SourceError: it cannot be had; the message says what to do.
+        """
+
+    def read(self, pcm: Array) -> float | None:
+        """Wait for the next block.
+
+        Args:
+            pcm: (hops * 1280,); filled with samples in [-1, 1].
+
+        Returns:
+            The wall time, as of :func:`time.time`, at which the block's last sample was taken;
+            None at the end of the sound or after :meth:`stop`.
+
+        Raises:
+            AudioLost: no sound came in time.
+            SourceError: the sound is damaged.
+        """
+
+    def recover(self, patience: float) -> bool:
+        """After :class:`AudioLost`: spend about `patience` seconds on getting it back.
+
+        Returns:
+            Whether :meth:`read` makes sense again.
+        """
+
+    def stop(self) -> None:
+        """Make a waiting call in another thread return soon; the source is then only closed."""
+
+    def close(self) -> None:
+        """Release it. Closing what is closed does nothing."""
+
+
+def make_source(config: AudioConfig) -> Source:
+    """The source that the configuration asks for, not yet open."""
+    if config.source == "file":
+        from daemon.audio.file import FileSource
+
+        assert config.path is not None, "the configuration is checked for this"
+        return FileSource(config.path, realtime=config.pace == "realtime")
+    if config.source == "pipe":
+        from daemon.audio.pipe import PipeSource
+
+        return PipeSource(stall_seconds=config.stall_seconds)
+    from daemon.audio.microphone import MicrophoneSource
+
+    return MicrophoneSource(config.device, config.stall_seconds)

@@ -1,0 +1,98 @@
+"""Bounded fan-out from pipelines to sinks: a slow sink loses events, and never delays a pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from daemon.errors import OutputError
+from daemon.events import Event
+
+log = logging.getLogger(__name__)
+
+QUEUE_EVENTS = 256
+"""Events that wait for a slow sink before the newest are dropped."""
+
+
+class Sink(Protocol):
+    """Where events go."""
+
+    name: str
+
+    async def send(self, event: Event) -> None:
+        """Deliver one event.
+
+        Raises:
+            OutputError: it cannot be delivered, nor can any later one.
+        """
+
+    async def close(self) -> None:
+        """Finish what was sent, as far as it can be."""
+
+
+class Bus:
+    """Gives every event to every sink, each in its own task. Belongs to one event loop."""
+
+    def __init__(self, failed: Callable[[OutputError], None]) -> None:
+        self._failed = failed
+        self._outlets: list[_Outlet] = []
+
+    def add(self, sink: Sink) -> None:
+        """Give `sink` every event from now on."""
+        self._outlets.append(_Outlet(sink, self._failed))
+
+    def publish(self, event: Event) -> None:
+        """Hand an event out. Call it on the event loop."""
+        for outlet in self._outlets:
+            outlet.put(event)
+
+    async def replace(self, sinks: list[Sink], patience: float) -> None:
+        """Finish with the present sinks and go on with others."""
+        old, self._outlets = self._outlets, [_Outlet(sink, self._failed) for sink in sinks]
+        await asyncio.gather(*(outlet.finish(patience) for outlet in old))
+
+    async def close(self, patience: float) -> None:
+        """Let every sink deliver what waits, for at most `patience` seconds."""
+        await self.replace([], patience)
+
+
+class _Outlet:
+    """A sink, its queue and the task between them."""
+
+    def __init__(self, sink: Sink, failed: Callable[[OutputError], None]) -> None:
+        self._sink = sink
+        self._failed = failed
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._dropped = 0
+        self._broken = False
+        self._task = asyncio.create_task(self._deliver(), name=f"sink {sink.name}")
+
+    def put(self, event: Event) -> None:
+        if self._broken:
+            return
+        if self._queue.qsize() < QUEUE_EVENTS:
+            self._queue.put_nowait(event)
+            return
+        self._dropped += 1
+        if self._dropped & (self._dropped - 1) == 0:  # 1, 2, 4, ...: say it, but not each time
+            log.warning("%s is too slow: %d events dropped", self._sink.name, self._dropped)
+
+    async def finish(self, patience: float) -> None:
+        self._queue.put_nowait(None)
+        _, late = await asyncio.wait([self._task], timeout=patience)
+        if late:
+            log.warning("%s did not finish in time", self._sink.name)
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _deliver(self) -> None:
+        try:
+            while (event := await self._queue.get()) is not None:
+                await self._sink.send(event)
+        except OutputError as error:
+            self._broken = True
+            self._failed(error)
+        finally:
+            await self._sink.close()

@@ -1,0 +1,212 @@
+"""The events that Porter emits: CloudEvents 1.0, each with typed data.
+
+An event is a fact with a time. The catalogue below is the one definition: the classes are what the
+daemon fills in, what `porter events` lists and what the JSON Schema is made from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, ClassVar, Literal
+
+_run = os.urandom(8).hex()
+_numbers = count(1)
+
+
+def rfc3339(seconds: float) -> str:
+    """A wall time, as of :func:`time.time`, as text: UTC, microseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model in use."""
+
+    name: str
+    version: str
+    sha256: str
+    """First 12 digits of the SHA-256 of the ONNX file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Porter has loaded its models, opened its source, and listens."""
+
+    type: ClassVar[str] = "porter.started"
+
+    version: str
+    """Version of Porter."""
+    audio: str
+    """The device, file or pipe, its rate and channels."""
+    words: list[str]
+    """The wake words that are listened for."""
+    models: list[Model]
+    provider: str
+    """Execution provider of ONNX Runtime that runs the models."""
+    startup_ms: float
+    """Time from the start of the process, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeDetected:
+    """A wake word was heard."""
+
+    type: ClassVar[str] = "porter.wake.detected"
+
+    word: str
+    model: Model
+    probability: float
+    """Highest probability among the steps that decided, from 0 to 1."""
+    threshold: float
+    """What the smoothed probability had to reach."""
+    second_look: float | None
+    """Probability that the verifier gave; null without a verifier."""
+    onset: float
+    """Estimated start of the word, in seconds from the start of the stream."""
+    end: float
+    """Estimated end of the word, in seconds from the start of the stream."""
+    onset_time: str
+    """The same as a wall time (RFC 3339)."""
+    end_time: str
+    """The same as a wall time (RFC 3339)."""
+    latency_ms: float | None
+    """From the estimated end of the word to this event; null when a file is read fast."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioLost:
+    """The source stopped delivering; Porter tries to get it back."""
+
+    type: ClassVar[str] = "porter.audio.lost"
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioRestored:
+    """The source delivers again."""
+
+    type: ClassVar[str] = "porter.audio.restored"
+
+    seconds_lost: float
+    audio: str
+    """The device, file or pipe, its rate and channels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """Porter has stopped listening; the last event of a run."""
+
+    type: ClassVar[str] = "porter.stopped"
+
+    reason: Literal["end of audio", "signal", "error"]
+    message: str | None
+    """The error or the name of the signal."""
+    audio_seconds: float
+    """Sound that was heard, in seconds."""
+    overflows: int
+    """Times that sound was lost because the machine was too busy."""
+    detections: dict[str, int]
+    """How often each word was heard."""
+    cpu_seconds: float
+    """Processor time of the whole process."""
+    wall_seconds: float
+    """Time since the start of the process."""
+    peak_memory_mb: float
+    """Largest resident memory, in megabytes of 1,000,000 bytes."""
+
+
+Data = Started | WakeDetected | AudioLost | AudioRestored | Stopped
+
+CATALOGUE: tuple[type[Data], ...] = (Started, WakeDetected, AudioLost, AudioRestored, Stopped)
+
+
+def _identity() -> str:
+    return f"{_run}-{next(_numbers)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The envelope."""
+
+    source: str
+    """Who says so: `porter/HOST/microphone`."""
+    data: Data
+    time: str
+    """When (RFC 3339, UTC, microseconds)."""
+    id: str = field(default_factory=_identity)
+    """Unique among the events of a source."""
+
+    @property
+    def type(self) -> str:
+        """Name of the event in the catalogue."""
+        return self.data.type
+
+    def to_json(self) -> str:
+        """The wire form, one line without the newline."""
+        envelope: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.type,
+            "time": self.time,
+            "datacontenttype": "application/json",
+            "data": asdict(self.data),
+        }
+        return json.dumps(envelope, ensure_ascii=False, allow_nan=False)
+
+
+def event_source(pipeline: str) -> str:
+    """The `source` attribute, a URI reference: host and what was listened to."""
+    from urllib.parse import quote
+
+    return f"porter/{quote(socket.gethostname() or 'localhost', safe='')}/{pipeline}"
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of every event."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    definitions: dict[str, Any] = {}
+    events = []
+    for kind in CATALOGUE:
+        kind.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined, union-attr]
+            extra="forbid", use_attribute_docstrings=True
+        )
+        data = TypeAdapter(kind).json_schema(ref_template="#/$defs/{model}")
+        definitions |= data.pop("$defs", {})
+        definitions[kind.__name__] = data
+        events.append(
+            {
+                "title": kind.type,
+                "description": kind.__doc__,
+                "type": "object",
+                "properties": _envelope(kind),
+                "required": ["specversion", "id", "source", "type", "time", "data"],
+                "additionalProperties": False,
+            }
+        )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Porter events",
+        "description": "CloudEvents 1.0 in their JSON form, one a line.",
+        "oneOf": events,
+        "$defs": definitions,
+    }
+
+
+def _envelope(kind: type[Data]) -> dict[str, Any]:
+    return {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "format": "uri-reference", "minLength": 1},
+        "type": {"const": kind.type},
+        "time": {"type": "string", "format": "date-time"},
+        "datacontenttype": {"const": "application/json"},
+        "data": {"$ref": f"#/$defs/{kind.__name__}"},
+    }

@@ -1,0 +1,95 @@
+"""ONNX Runtime sessions: which provider runs them, with how many threads, without surprises."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from daemon.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+Provider = Literal["auto", "cpu", "cuda"]
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+log = logging.getLogger(__name__)
+
+
+def choose_providers(preference: Provider) -> list[str]:
+    """Execution providers in the order in which ONNX Runtime shall try them.
+
+    `auto` is CUDA where it works, else the CPU.
+
+    Raises:
+        ConfigError: `cuda` is asked for and does not work here; the message says why.
+    """
+    if preference == "cpu":
+        return [CPU]
+    obstacle = cuda_obstacle()
+    if obstacle is None:
+        return [CUDA, CPU]
+    if preference == "cuda":
+        raise ConfigError(f"inference.provider: cuda cannot be used: {obstacle}; set auto or cpu")
+    return [CPU]
+
+
+def cuda_obstacle() -> str | None:
+    """What keeps CUDA from working here, or None.
+
+    ONNX Runtime itself would find out, too, but it prints errors on every machine without a GPU.
+    """
+    ort = _onnxruntime()
+    if CUDA not in ort.get_available_providers():
+        return "this ONNX Runtime is built without it"
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver (libcuda.so.1)"
+    count = ctypes.c_int()
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        return "the NVIDIA driver finds no GPU"
+    folder = Path(ort.__file__).parent / "capi"
+    try:
+        # The provider needs CUDA, cuBLAS and cuDNN; its own symbols come from the shared part.
+        ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), mode=ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(folder / "libonnxruntime_providers_cuda.so"))
+    except OSError as error:
+        return f"a CUDA library is missing ({error})"
+    return None
+
+
+def open_session(path: Path, providers: list[str], threads: int = 1) -> ort.InferenceSession:
+    """Load a model.
+
+    Threads do not spin while they wait for work, so that a daemon without work costs nothing, and
+    no arena keeps memory that a small graph does not need.
+
+    Raises:
+        ModelError: the file cannot be read, or is not a graph that this ONNX Runtime can run.
+    """
+    ort = _onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; warnings are about how a graph was optimised
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=providers)
+    # ONNX Runtime has no public base class for its many errors; all say what is wrong.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: cannot be loaded: {reason}") from None
+
+
+def _onnxruntime() -> ort:  # type: ignore[valid-type]
+    """ONNX Runtime, imported late: it is the largest import, and `porter --help` needs none."""
+    import onnxruntime as ort
+
+    ort.set_default_logger_severity(3)
+    return ort

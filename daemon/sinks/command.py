@@ -1,0 +1,98 @@
+"""Local commands that run on an event."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Mapping
+
+from daemon.config import CommandHook
+from daemon.events import Event
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Commands that run at the same time; later events wait, and the bus bounds how many."""
+
+
+class Commands:
+    """Runs the command of an event's type.
+
+    The command is a list of arguments; no shell sees it. It finds the event as JSON on standard
+    input and in PORTER_EVENT, its type in PORTER_EVENT_TYPE. When its time is up, it and everything
+    it started is killed.
+    """
+
+    name = "commands"
+
+    def __init__(self, hooks: Mapping[str, CommandHook]) -> None:
+        self._hooks = dict(hooks)
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def send(self, event: Event) -> None:
+        """Start the command, when one of the slots is free."""
+        hook = self._hooks.get(event.type)
+        if hook is None:
+            return
+        await self._slots.acquire()
+        task = asyncio.create_task(self._run(hook, event))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def close(self) -> None:
+        """Wait for the commands that run; cancelled, kill them."""
+        try:
+            if self._running:
+                await asyncio.wait(self._running)
+        except asyncio.CancelledError:
+            await self._kill()
+            raise
+        finally:
+            await self._kill()
+
+    async def _kill(self) -> None:
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def _run(self, hook: CommandHook, event: Event) -> None:
+        try:
+            await self._call(hook, event)
+        finally:
+            self._slots.release()
+
+    async def _call(self, hook: CommandHook, event: Event) -> None:
+        text, shown = event.to_json(), hook.command[0]
+        environment = os.environ | {"PORTER_EVENT_TYPE": event.type, "PORTER_EVENT": text}
+        environment.pop("NOTIFY_SOCKET", None)  # only the daemon itself speaks to systemd
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *hook.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=2,  # standard output is for events
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            log.warning("on %s: %s cannot be run: %s", event.type, shown, error.strerror)
+            return
+        try:
+            await asyncio.wait_for(process.communicate(text.encode() + b"\n"), hook.timeout)
+            if process.returncode:
+                log.warning("on %s: %s failed: %s", event.type, shown, _ending(process.returncode))
+        except TimeoutError:
+            log.warning("on %s: %s killed after %g s", event.type, shown, hook.timeout)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(asyncio.CancelledError):
+                await process.wait()
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code > 0 else f"killed by signal {-code}"
