@@ -1,0 +1,177 @@
+"""What a person can set: the settings of `config.yaml` as frozen, checked values.
+
+`config.yaml` in the repository lists every setting with a comment and holds the same defaults as
+the classes here. Durations are in seconds. Relative paths in a file are relative to its folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+
+from daemon.errors import ConfigError
+from daemon.paths import find_config
+from daemon.validation import Settings, Text, load, problem
+
+EventType = Literal[
+    "porter.started",
+    "porter.wake.detected",
+    "porter.audio.lost",
+    "porter.audio.restored",
+    "porter.stopped",
+]
+
+
+def _anchored(text: str, info: ValidationInfo) -> Path:
+    if not text or "\0" in text:
+        raise problem("must be a path, and not empty")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise problem(f"no home folder for {text.split('/')[0]!r}; write the path out") from None
+    return info.context["folder"] / path if info.context else path
+
+
+def _path(value: Any, info: ValidationInfo) -> Any:
+    return _anchored(value, info) if isinstance(value, str) else value
+
+
+def _model(name: str, info: ValidationInfo) -> str:
+    is_path = "/" in name or name.endswith((".yaml", ".onnx"))
+    return str(_anchored(name, info)) if is_path else name
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+ModelName = Annotated[Text, AfterValidator(_model)]
+
+
+class Backoff(Settings):
+    """Time from one attempt to the next: doubled from `initial` up to `maximum`."""
+
+    initial: float = Field(default=0.5, ge=0.05, le=60)
+    maximum: float = Field(default=30.0, ge=0.05, le=3600)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Backoff:
+        if self.initial > self.maximum:
+            raise problem(f"must not be above maximum, which is {self.maximum:g}", "initial")
+        return self
+
+
+class AudioConfig(Settings):
+    """Where sound comes from, and what counts as losing it."""
+
+    enabled: bool = True
+    source: Literal["microphone", "file", "pipe"] = "microphone"
+    device: Annotated[int, Field(ge=0)] | Text | None = None
+    """Index of an input device or part of its name; None is the system's default."""
+    path: FilePath | None = None
+    pace: Literal["realtime", "fast"] = "realtime"
+    stall_seconds: float = Field(default=2.0, ge=0.2, le=60)
+    reopen_backoff: Backoff = Backoff()
+
+    @model_validator(mode="after")
+    def _fits_source(self) -> AudioConfig:
+        if self.source == "file" and self.path is None:
+            raise problem("source is file, so a path is needed: set path", "path")
+        if self.source != "file" and self.path is not None:
+            raise problem(
+                f"used only with source: file, but source is {self.source}; "
+                "set source: file or remove path",
+                "path",
+            )
+        if self.source != "microphone" and self.device is not None:
+            raise problem(
+                f"used only with source: microphone, but source is {self.source}; remove device",
+                "device",
+            )
+        return self
+
+
+class WordOverride(Settings):
+    """What to decide differently from a model's card for one word; None keeps the card's."""
+
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    smoothing: int | None = Field(default=None, ge=1, le=50)
+    """Steps of 80 ms over which the probability is averaged."""
+    refractory: float | None = Field(default=None, ge=0, le=60)
+
+
+class WakeModelConfig(Settings):
+    """One wake-word model."""
+
+    model: ModelName
+    """Name of a model in the models folder, or path of its card or ONNX file."""
+    words: dict[Text, WordOverride] = Field(default_factory=dict)
+
+
+class WakeConfig(Settings):
+    """The wake words to listen for."""
+
+    models: list[WakeModelConfig] = Field(
+        default_factory=lambda: [WakeModelConfig(model="activate")]
+    )
+    second_look: bool = True
+    """Let a model's larger network confirm a detection, where its card has one."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> WakeConfig:
+        names = [each.model for each in self.models]
+        for name in names:
+            if names.count(name) > 1:
+                raise problem(f"{name} is listed twice; keep one", "models")
+        return self
+
+
+class InferenceConfig(Settings):
+    """How models run."""
+
+    provider: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=1, ge=1, le=64)
+
+
+class CommandHook(Settings):
+    """A local command that runs on an event, without a shell."""
+
+    command: list[Text] = Field(min_length=1)
+    timeout: float = Field(default=10.0, ge=0.1, le=3600)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_list(cls, value: Any) -> Any:
+        return {"command": value} if isinstance(value, list) else value
+
+
+class EventsConfig(Settings):
+    """Where events go besides standard output."""
+
+    path: FilePath | None = None
+
+
+class LogConfig(Settings):
+    """Diagnostics on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Settings):
+    """The whole configuration."""
+
+    audio: AudioConfig = AudioConfig()
+    wake: WakeConfig = WakeConfig()
+    inference: InferenceConfig = InferenceConfig()
+    on: dict[EventType, CommandHook] = Field(default_factory=dict)
+    events: EventsConfig = EventsConfig()
+    log: LogConfig = LogConfig()
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read and check a configuration; None takes the one in use (:func:`find_config`).
+
+    Raises:
+        ConfigError: a line for each problem, with file, line, field and what would be right.
+    """
+    config, _ = load(find_config(path), Config, ConfigError)
+    return config

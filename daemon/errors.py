@@ -1,0 +1,43 @@
+"""What can go wrong for a person who runs Porter, and the exit code that scripts see.
+
+Every message is complete in itself: what is wrong, where, and what to do. Codes follow
+`sysexits.h`, so that a supervisor can tell a wrong configuration from a missing microphone.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PorterError(Exception):
+    """Something that the person can put right; each line of the message stands for itself."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ModelError(PorterError):
+    """A model or its card is missing, damaged, or not what its card says."""
+
+    exit_code = 65
+    """EX_DATAERR"""
+
+
+class SourceError(PorterError):
+    """The sound cannot be had: no such file or device, or not audio."""
+
+    exit_code = 66
+    """EX_NOINPUT"""
+
+
+class OutputError(PorterError):
+    """Events cannot be written: full disk, closed pipe, no permission."""
+
+    exit_code = 74
+    """EX_IOERR"""
+
+
+class ConfigError(PorterError):
+    """The configuration is wrong; one line for each problem."""
+
+    exit_code = 78
+    """EX_CONFIG"""

@@ -1,0 +1,42 @@
+"""Where things are, in a checkout and in an installed wheel alike.
+
+Two environment variables move them: `PORTER_CONFIG` names the configuration file, `PORTER_MODELS`
+a folder of models that is searched before the one that ships.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SYSTEM_CONFIG = Path("/etc/porter/config.yaml")
+"""The configuration of the service, used when neither `--config` nor `PORTER_CONFIG` is given."""
+
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "share"
+_SHARE = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
+
+
+def default_config() -> Path:
+    """The commented configuration that ships."""
+    return _SHARE / "config.yaml"
+
+
+def shipped_models() -> Path:
+    """The folder of models that ships."""
+    return _SHARE / "models"
+
+
+def model_folders() -> list[Path]:
+    """Folders in which a bare model name is looked up, in order."""
+    own = os.environ.get("PORTER_MODELS")
+    return [Path(own).expanduser(), shipped_models()] if own else [shipped_models()]
+
+
+def find_config(path: Path | None = None) -> Path:
+    """The configuration file in use: `path`, `$PORTER_CONFIG`, `/etc/porter`, or what ships."""
+    if path is not None:
+        return path
+    if named := os.environ.get("PORTER_CONFIG"):
+        return Path(named).expanduser()
+    return SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else default_config()
