@@ -9,15 +9,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from daemon import documents
-from daemon.config import WordOverride
 from daemon.errors import ConfigError, ModelError, PorterError
 from daemon.paths import model_folders
 from daemon.validation import Settings, Text, load, problem, suggest
+
+if TYPE_CHECKING:
+    from daemon.config import WordOverride
 
 METADATA_KEY = "porter"
 """Key of the ONNX metadata that holds the model's own description, as JSON."""
@@ -159,7 +161,8 @@ def find_card(model: Path | str) -> Path:
             return card
     known = sorted({card.stem for folder in folders for card in folder.glob("*.yaml")})
     looked = ", ".join(map(str, folders))
-    raise ModelError(f"{model}: no such model in {looked}; {suggest(str(model), known)}")
+    hint = suggest(str(model), known) if known else "there is none at all; see docs/train.md"
+    raise ModelError(f"{model}: no such model in {looked}; {hint}")
 
 
 def read_card(path: Path, kind: type[CardT]) -> CardT:

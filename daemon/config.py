@@ -6,22 +6,26 @@ the classes here. Durations are in seconds. Relative paths in a file are relativ
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from daemon.errors import ConfigError
+from daemon.cards import WakeCard, find_card, read_card
+from daemon.documents import Document
+from daemon.errors import ConfigError, ModelError
+from daemon.events import CATALOGUE
 from daemon.paths import find_config
-from daemon.validation import Settings, Text, load, problem
+from daemon.validation import Settings, Text, load, problem, suggest
 
-EventType = Literal[
-    "porter.started",
-    "porter.wake.detected",
-    "porter.audio.lost",
-    "porter.audio.restored",
-    "porter.stopped",
-]
+_EVENT_TYPES = [kind.type for kind in CATALOGUE]
+
+
+def _event_type(name: str) -> str:
+    if name not in _EVENT_TYPES:
+        raise problem(f"no such event type; {suggest(name, _EVENT_TYPES)}")
+    return name
 
 
 def _anchored(text: str, info: ValidationInfo) -> Path:
@@ -43,6 +47,7 @@ def _model(name: str, info: ValidationInfo) -> str:
     return str(_anchored(name, info)) if is_path else name
 
 
+EventType = Annotated[str, AfterValidator(_event_type)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 ModelName = Annotated[Text, AfterValidator(_model)]
 
@@ -111,7 +116,7 @@ class WakeConfig(Settings):
     """The wake words to listen for."""
 
     models: list[WakeModelConfig] = Field(
-        default_factory=lambda: [WakeModelConfig(model="activate")]
+        default_factory=lambda: [WakeModelConfig(model="activate")], min_length=1
     )
     second_look: bool = True
     """Let a model's larger network confirm a detection, where its card has one."""
@@ -173,5 +178,24 @@ def load_config(path: Path | None = None) -> Config:
     Raises:
         ConfigError: a line for each problem, with file, line, field and what would be right.
     """
-    config, _ = load(find_config(path), Config, ConfigError)
+    config, document = load(find_config(path), Config, ConfigError)
+    if unknown := list(_unknown_words(config, document)):
+        raise ConfigError("\n".join(unknown))
     return config
+
+
+def _unknown_words(config: Config, document: Document) -> Iterator[str]:
+    for index, each in enumerate(config.wake.models):
+        if not each.words:
+            continue
+        try:
+            known = [word.word for word in read_card(find_card(each.model), WakeCard).words]
+        except ModelError:
+            continue  # to be reported when the model is opened, with the exit code of models
+        for word in each.words:
+            if word not in known:
+                line = document.line(("wake", "models", index, "words", word))
+                yield (
+                    f"{document.path}:{line}: wake.models[{index}].words.{word}: the model "
+                    f"{each.model} has no such word; {suggest(word, known)}"
+                )

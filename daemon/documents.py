@@ -81,7 +81,7 @@ class Document:
         """Line (from 1) of a field, or of the deepest part of its path that the file has."""
         node, line = self.root, 1
         for part in location:
-            found = next((mark for key, mark in _children(node) if key == part), None)
+            found = next((place for key, place in _children(node) if _same(key, part)), None)
             if found is None:
                 break
             node, line = found
@@ -186,6 +186,11 @@ def _children(node: yaml.Node | None) -> Iterator[tuple[str | int, tuple[yaml.No
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield index, (value, value.start_mark.line + 1)
+
+
+def _same(written: str | int, part: str | int) -> bool:
+    """Whether a name as it is written is a name as it was read: `0x10` aside, also a number."""
+    return written == part or str(written).casefold() == str(part).casefold()
 
 
 def _syntax(path: Path, text: str, error: yaml.MarkedYAMLError) -> str:
