@@ -1,4 +1,4 @@
-"""Bounded fan-out from pipelines to sinks: a slow sink loses events, and never delays a pipeline."""
+"""Bounded fan-out from pipelines to sinks: a slow sink loses events, never delays a pipeline."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ class Sink(Protocol):
             OutputError: it cannot be delivered, nor can any later one.
         """
 
+    async def drain(self) -> None:
+        """Wait until everything that was sent is delivered."""
+
     async def close(self) -> None:
-        """Finish what was sent, as far as it can be."""
+        """Give up what is not delivered yet, and release everything."""
 
 
 class Bus:
@@ -48,21 +51,22 @@ class Bus:
         for outlet in self._outlets:
             outlet.put(event)
 
-    async def replace(self, sinks: list[Sink], patience: float) -> None:
-        """Finish with the present sinks and go on with others."""
-        old, self._outlets = self._outlets, [_Outlet(sink, self._failed) for sink in sinks]
-        await asyncio.gather(*(outlet.finish(patience) for outlet in old))
+    async def remove(self, sinks: list[Sink], patience: float) -> None:
+        """Let `sinks` deliver what waits, for at most `patience` seconds, and forget them."""
+        leaving = [outlet for outlet in self._outlets if outlet.sink in sinks]
+        self._outlets = [outlet for outlet in self._outlets if outlet not in leaving]
+        await asyncio.gather(*(outlet.finish(patience) for outlet in leaving))
 
     async def close(self, patience: float) -> None:
-        """Let every sink deliver what waits, for at most `patience` seconds."""
-        await self.replace([], patience)
+        """Remove every sink."""
+        await self.remove([outlet.sink for outlet in self._outlets], patience)
 
 
 class _Outlet:
     """A sink, its queue and the task between them."""
 
     def __init__(self, sink: Sink, failed: Callable[[OutputError], None]) -> None:
-        self._sink = sink
+        self.sink = sink
         self._failed = failed
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._dropped = 0
@@ -70,6 +74,7 @@ class _Outlet:
         self._task = asyncio.create_task(self._deliver(), name=f"sink {sink.name}")
 
     def put(self, event: Event) -> None:
+        """Queue an event, or drop it when the sink is too far behind."""
         if self._broken:
             return
         if self._queue.qsize() < QUEUE_EVENTS:
@@ -77,22 +82,24 @@ class _Outlet:
             return
         self._dropped += 1
         if self._dropped & (self._dropped - 1) == 0:  # 1, 2, 4, ...: say it, but not each time
-            log.warning("%s is too slow: %d events dropped", self._sink.name, self._dropped)
+            log.warning("%s is too slow: %d events dropped", self.sink.name, self._dropped)
 
     async def finish(self, patience: float) -> None:
+        """Deliver what waits, for at most `patience` seconds."""
         self._queue.put_nowait(None)
         _, late = await asyncio.wait([self._task], timeout=patience)
         if late:
-            log.warning("%s did not finish in time", self._sink.name)
+            log.warning("%s did not finish in time", self.sink.name)
             self._task.cancel()
             await asyncio.wait([self._task])
 
     async def _deliver(self) -> None:
         try:
             while (event := await self._queue.get()) is not None:
-                await self._sink.send(event)
+                await self.sink.send(event)
+            await self.sink.drain()
         except OutputError as error:
             self._broken = True
             self._failed(error)
         finally:
-            await self._sink.close()
+            await self.sink.close()

@@ -41,8 +41,8 @@ class Started:
 
     version: str
     """Version of Porter."""
-    audio: str
-    """The device, file or pipe, its rate and channels."""
+    audio: str | None
+    """The device, file or pipe, its rate and channels; null when audio is switched off."""
     words: list[str]
     """The wake words that are listened for."""
     models: list[Model]
@@ -170,15 +170,14 @@ def event_source(pipeline: str) -> str:
 
 def schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of every event."""
-    from pydantic import ConfigDict, TypeAdapter
+    from pydantic import ConfigDict, TypeAdapter, with_config
+
+    strict = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     definitions: dict[str, Any] = {}
     events = []
     for kind in CATALOGUE:
-        kind.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined, union-attr]
-            extra="forbid", use_attribute_docstrings=True
-        )
-        data = TypeAdapter(kind).json_schema(ref_template="#/$defs/{model}")
+        data = TypeAdapter(with_config(strict)(kind)).json_schema(ref_template="#/$defs/{model}")
         definitions |= data.pop("$defs", {})
         definitions[kind.__name__] = data
         events.append(

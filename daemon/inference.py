@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from daemon.errors import ConfigError, ModelError
 
@@ -43,8 +43,8 @@ def cuda_obstacle() -> str | None:
 
     ONNX Runtime itself would find out, too, but it prints errors on every machine without a GPU.
     """
-    ort = _onnxruntime()
-    if CUDA not in ort.get_available_providers():
+    runtime = _onnxruntime()
+    if CUDA not in runtime.get_available_providers():
         return "this ONNX Runtime is built without it"
     try:
         driver = ctypes.CDLL("libcuda.so.1")
@@ -53,7 +53,7 @@ def cuda_obstacle() -> str | None:
     count = ctypes.c_int()
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
         return "the NVIDIA driver finds no GPU"
-    folder = Path(ort.__file__).parent / "capi"
+    folder = Path(runtime.__file__).parent / "capi"
     try:
         # The provider needs CUDA, cuBLAS and cuDNN; its own symbols come from the shared part.
         ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), mode=ctypes.RTLD_GLOBAL)
@@ -72,22 +72,25 @@ def open_session(path: Path, providers: list[str], threads: int = 1) -> ort.Infe
     Raises:
         ModelError: the file cannot be read, or is not a graph that this ONNX Runtime can run.
     """
-    ort = _onnxruntime()
-    options = ort.SessionOptions()
+    runtime = _onnxruntime()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; warnings are about how a graph was optimised
     options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(str(path), options, providers=providers)
+        session: ort.InferenceSession = runtime.InferenceSession(
+            str(path), options, providers=providers
+        )
     # ONNX Runtime has no public base class for its many errors; all say what is wrong.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: cannot be loaded: {reason}") from None
+    return session
 
 
-def _onnxruntime() -> ort:  # type: ignore[valid-type]
+def _onnxruntime() -> Any:
     """ONNX Runtime, imported late: it is the largest import, and `porter --help` needs none."""
     import onnxruntime as ort
 

@@ -47,12 +47,17 @@ class Detector:
         verifiers: list[Verifier | None],
     ) -> None:
         self.words = words
-        self._card = card
+        self.card = card
         self._model = model
         self._recent = Recent() if any(verifiers) else None
         self._listeners = [_Listener(*each) for each in zip(words, verifiers)]
         self.probabilities: Array = np.zeros((0, len(words)), np.float32)
         """(steps, words) of the last block; overwritten by the next block but one."""
+
+    @property
+    def provider(self) -> str:
+        """Execution provider that runs the model."""
+        return self._model.provider
 
     def hear(self, pcm: Array) -> list[Detection]:
         """Take new sound, (steps * 1280,) in [-1, 1] at 16 kHz, and say what was heard in it."""
@@ -93,7 +98,7 @@ class Detector:
                 return None
         end = (firing.step + 1) * STEP_SECONDS - word.delay
         return Detection(
-            card=self._card,
+            card=self.card,
             word=word,
             probability=firing.probability,
             threshold=listener.decision.rule.threshold,

@@ -39,7 +39,7 @@ class FileSource:
         self.live = realtime
         self.hops = 1 if realtime else FAST_HOPS
         self.description = str(path)
-        self.overflows = 0
+        self.overflows = self.padding = 0
         self._stopped = False
         self._file: soundfile.SoundFile | None = None
         self._started = self._started_wall = 0.0
@@ -82,6 +82,7 @@ class FileSource:
             left = self._ring.available
             self._ring.read(pcm[:left, None])
             pcm[left:] = 0
+            self.padding += len(pcm) - left
         self._given += len(pcm)
         position = self._given / SAMPLE_RATE
         if self.live:
@@ -89,7 +90,11 @@ class FileSource:
             time.sleep(max(0.0, self._started + position - time.monotonic()))
         return None if self._stopped else self._started_wall + position
 
-    def recover(self, patience: float) -> bool:
+    def wait(self, seconds: float) -> bool:
+        """A file is never lost."""
+        return False
+
+    def reopen(self) -> bool:
         """A file is never lost."""
         return False
 
@@ -120,7 +125,9 @@ class FileSource:
             raise SourceError(f"{self._path}: damaged: holds samples that are not numbers")
         self._ring.write(self._converter(frames, last=self._ended)[:, None])
         if self._ended:
-            self._ring.write(np.zeros((int(FLUSH_SECONDS * SAMPLE_RATE), 1), np.float32))
+            silence = np.zeros((int(FLUSH_SECONDS * SAMPLE_RATE), 1), np.float32)
+            self._ring.write(silence)
+            self.padding += len(silence)
 
     def _check(self) -> None:
         assert self._file is not None, "checked before open"

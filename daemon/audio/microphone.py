@@ -67,7 +67,7 @@ class MicrophoneSource:
         self._stream: sounddevice.RawInputStream | None = None
         self._stopped = False
         self.description = "microphone"
-        self.overflows = 0
+        self.overflows = self.padding = 0
 
     def open(self) -> None:
         """Open the device at its native rate."""
@@ -121,15 +121,16 @@ class MicrophoneSource:
         late = self._ring.available / self._rate + self._pending.available / SAMPLE_RATE
         return None if self._stopped else self._arrived_at - late
 
-    def recover(self, patience: float) -> bool:
-        """Wait, let PortAudio look for devices anew, and open."""
-        self.close()
-        deadline = time.monotonic() + patience
-        while not self._stopped and (left := deadline - time.monotonic()) > 0:
-            self._arrived.acquire(timeout=left)
-        if self._stopped:
-            return False
+    def wait(self, seconds: float) -> bool:
+        """Let time pass; nothing tells that a device is back but an attempt."""
+        if not self._stopped:
+            self._arrived.acquire(timeout=seconds)
+        return False
+
+    def reopen(self) -> bool:
+        """Let PortAudio look for devices anew, and open the device."""
         sd = portaudio()
+        self.close()
         try:
             # PortAudio lists devices once, when it starts.
             sd._terminate()

@@ -38,7 +38,7 @@ class PipeSource:
         self._ended = False
         self._poll = select.poll()
         self._waker = -1, -1
-        self.overflows = 0
+        self.overflows = self.padding = 0
 
     def open(self) -> None:
         """Check that somebody writes."""
@@ -64,14 +64,21 @@ class PipeSource:
             self._ended = not self._take()
         if self._filled < _WIDTH:
             return None
-        self._bytes[self._filled :] = bytes(len(self._bytes) - self._filled)
+        missing = len(self._bytes) - self._filled
+        if missing:
+            self._bytes[self._filled :] = bytes(missing)
+            self.padding += missing // _WIDTH
         self._filled = 0
         np.multiply(self._samples, _SCALE, out=pcm)
         return time.time()
 
-    def recover(self, patience: float) -> bool:
-        """Wait for the writer to go on."""
-        return bool(self._wait(patience))
+    def wait(self, seconds: float) -> bool:
+        """Wait for the writer to go on, or to close."""
+        return bool(self._wait(seconds))
+
+    def reopen(self) -> bool:
+        """Whether the writer went on, or closed."""
+        return bool(self._wait(0))
 
     def stop(self) -> None:
         """Wake the reader."""

@@ -29,6 +29,8 @@ class Source(Protocol):
     """Hops in a block."""
     overflows: int
     """Times that sound was lost because nobody took it in time."""
+    padding: int
+    """Samples of silence that were added at the end, among those that were given."""
 
     def open(self) -> None:
         """Open it.
@@ -52,12 +54,11 @@ class Source(Protocol):
             SourceError: the sound is damaged.
         """
 
-    def recover(self, patience: float) -> bool:
-        """After :class:`AudioLost`: spend about `patience` seconds on getting it back.
+    def wait(self, seconds: float) -> bool:
+        """After :class:`AudioLost`: wait, at most `seconds`, for a sign that it is back."""
 
-        Returns:
-            Whether :meth:`read` makes sense again.
-        """
+    def reopen(self) -> bool:
+        """After :class:`AudioLost`: whether it is back and :meth:`read` makes sense again."""
 
     def stop(self) -> None:
         """Make a waiting call in another thread return soon; the source is then only closed."""

@@ -31,7 +31,9 @@ class WakeModel:
 
         self._session = session
         self._words = words
-        self._device = "cuda" if session.get_providers()[0] == CUDA else "cpu"
+        self.provider: str = session.get_providers()[0]
+        """Execution provider that runs the graph."""
+        self._device = "cuda" if self.provider == CUDA else "cpu"
         self._value = ort.OrtValue.ortvalue_from_numpy
         states = [each for each in session.get_inputs() if each.name.startswith("state_")]
         self._names = [each.name for each in states]

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Mapping
 
-from daemon.config import CommandHook
+from daemon.config import CommandHook, EventType
 from daemon.events import Event
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ class Commands:
 
     name = "commands"
 
-    def __init__(self, hooks: Mapping[str, CommandHook]) -> None:
-        self._hooks = dict(hooks)
+    def __init__(self, hooks: Mapping[EventType, CommandHook]) -> None:
+        self._hooks: dict[str, CommandHook] = {**hooks}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 
@@ -43,22 +43,16 @@ class Commands:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def close(self) -> None:
-        """Wait for the commands that run; cancelled, kill them."""
-        try:
-            if self._running:
-                await asyncio.wait(self._running)
-        except asyncio.CancelledError:
-            await self._kill()
-            raise
-        finally:
-            await self._kill()
-
-    async def _kill(self) -> None:
-        for task in self._running:
-            task.cancel()
+    async def drain(self) -> None:
+        """Wait for the commands that run."""
         if self._running:
             await asyncio.wait(self._running)
+
+    async def close(self) -> None:
+        """Kill the commands that still run."""
+        for task in self._running:
+            task.cancel()
+        await self.drain()
 
     async def _run(self, hook: CommandHook, event: Event) -> None:
         try:
@@ -88,9 +82,9 @@ class Commands:
         except TimeoutError:
             log.warning("on %s: %s killed after %g s", event.type, shown, hook.timeout)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            with contextlib.suppress(asyncio.CancelledError):
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
 
 

@@ -40,6 +40,9 @@ class JsonLines:
         except OSError as error:
             raise OutputError(f"{self.name}: {_reason(error)}") from None
 
+    async def drain(self) -> None:
+        """Nothing waits here."""
+
     async def close(self) -> None:
         """Close the file; standard output stays open."""
         if self._owned:

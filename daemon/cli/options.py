@@ -1,0 +1,55 @@
+"""Command-line options that several verbs share: where the sound comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+def audio_options(command: CommandT) -> CommandT:
+    """Add `--file` and `--device`."""
+    file = click.option(
+        "--file", type=click.Path(path_type=Path), metavar="FILE", help="Listen to a sound file."
+    )
+    device = click.option(
+        "--device", metavar="NAME", help="Listen to this microphone: its index or part of its name."
+    )
+    return file(device(command))
+
+
+def override(
+    config: Config,
+    *,
+    file: Path | None = None,
+    device: str | None = None,
+    pipe: bool = False,
+    fast: bool = False,
+) -> Config:
+    """The configuration with what the command line says about the source.
+
+    Raises:
+        click.UsageError: options that exclude each other.
+    """
+    if sum((file is not None, device is not None, pipe)) > 1:
+        raise click.UsageError("--file, --device and --pipe exclude each other; give one of them")
+    if fast and file is None and config.audio.source != "file":
+        raise click.UsageError("--fast works with files only; give --file, too")
+    audio: dict[str, Any] = config.audio.model_dump()
+    if file is not None:
+        audio |= {"source": "file", "path": file, "device": None}
+    elif device is not None:
+        wanted = int(device) if device.isdigit() else device
+        audio |= {"source": "microphone", "device": wanted, "path": None}
+    elif pipe:
+        audio |= {"source": "pipe", "device": None, "path": None}
+    if fast:
+        audio["pace"] = "fast"
+    return config.model_copy(update={"audio": type(config.audio).model_validate(audio)})

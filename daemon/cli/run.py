@@ -1,0 +1,44 @@
+"""`porter run`: the daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from daemon.cli.options import audio_options, override
+
+EPILOG = """\b
+Examples:
+  porter run                                     listen to the default microphone
+  porter run --device usb                        to the one with "usb" in its name
+  porter run --file talk.flac --fast             go through a recording
+  arecord -q -t raw -f S16_LE -r 16000 -c 1 | porter run --pipe
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration; without it $PORTER_CONFIG, /etc/porter/config.yaml, or the built-in one.",
+)
+@audio_options
+@click.option("--pipe", is_flag=True, help="Listen to raw 16-bit 16 kHz mono on standard input.")
+@click.option("--fast", is_flag=True, help="With --file: as fast as possible, not in real time.")
+def command(
+    path: Path | None, file: Path | None, device: str | None, pipe: bool, fast: bool
+) -> None:
+    """Listen, and print one JSON event a line (see `porter events`).
+
+    SIGTERM and SIGINT stop it, SIGHUP makes it read the configuration again.
+    """
+    from daemon.config import Config, load_config
+    from daemon.service import serve
+
+    def load() -> Config:
+        return override(load_config(path), file=file, device=device, pipe=pipe, fast=fast)
+
+    serve(load)
