@@ -1,4 +1,4 @@
-"""Lists of labelled recordings: `manifest.csv` files, how they are named on a command line, loading.
+"""Lists of labelled recordings: `manifest.csv` files, how they are named on a command line, read.
 
 A manifest lies in the folder of its recordings; its paths are relative to the folder above, so that
 the manifests of sibling folders can be joined. Columns: path, label, source, split, seconds,
@@ -68,12 +68,16 @@ def read_manifest(path: Path) -> list[Clip]:
             rows = csv.DictReader(file)
             missing = [name for name in REQUIRED_COLUMNS if name not in (rows.fieldnames or ())]
             if missing:
-                raise SourceError(f"{path}: has no column {missing[0]!r}; a manifest needs "
-                                  f"{', '.join(REQUIRED_COLUMNS)}")  # fmt: skip
+                raise SourceError(
+                    f"{path}: has no column {missing[0]!r}; a manifest needs "
+                    f"{', '.join(REQUIRED_COLUMNS)}"
+                )
             return [_clip(row, path, number) for number, row in enumerate(rows, 2)]
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise SourceError(f"{path}: {reason}; name the manifest.csv of a folder of clips") from error
+        raise SourceError(
+            f"{path}: {reason}; name the manifest.csv of a folder of clips"
+        ) from error
 
 
 def _clip(row: dict[str, str | None], manifest: Path, line: int) -> Clip:
@@ -82,8 +86,14 @@ def _clip(row: dict[str, str | None], manifest: Path, line: int) -> Clip:
         raise SourceError(f"{manifest}:{line}: the row has no path; give it one or remove it")
     source = row.get("source") or ""
     speaker = row.get("speaker") or (source if _SPEAKER_SOURCE.fullmatch(source) else None)
-    return Clip(manifest.parent.parent / name, name, row["label"] or "", source,
-                row.get("split") or "", speaker)  # fmt: skip
+    return Clip(
+        manifest.parent.parent / name,
+        name,
+        row["label"] or "",
+        source,
+        row.get("split") or "",
+        speaker,
+    )
 
 
 def select(
@@ -106,12 +116,20 @@ def select(
         keep, part = set(filter(None, labels.split(","))), own_split or split
         clips = read_manifest(Path(name))
         if unknown := sorted(keep - {clip.label for clip in clips}):
-            raise SourceError(f"{name}: no clip is labelled {unknown[0]!r}; it has "
-                              f"{', '.join(sorted({clip.label for clip in clips}))}")  # fmt: skip
-        matching = [clip for clip in clips if (not keep or clip.label in keep)
-                    and clip.label not in excluded_labels and (not part or clip.split == part)]  # fmt: skip
+            raise SourceError(
+                f"{name}: no clip is labelled {unknown[0]!r}; it has "
+                f"{', '.join(sorted({clip.label for clip in clips}))}"
+            )
+        matching = [
+            clip
+            for clip in clips
+            if (not keep or clip.label in keep)
+            and clip.label not in excluded_labels
+            and (not part or clip.split == part)
+        ]
         if not matching:
-            raise SourceError(f"{text}: no clip matches; look at its labels, splits and "
-                              "--exclude-label")  # fmt: skip
+            raise SourceError(
+                f"{text}: no clip matches; look at its labels, splits and --exclude-label"
+            )
         chosen += matching
     return chosen

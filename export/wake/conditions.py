@@ -77,4 +77,6 @@ def pink(length: int, rng: np.random.Generator) -> Audio:
     spectrum = np.fft.rfft(rng.standard_normal(length))
     hertz = np.fft.rfftfreq(length, 1 / SAMPLE_RATE)
     shaped = np.fft.irfft(spectrum / np.sqrt(np.maximum(hertz, 20.0)), length)
-    return (shaped / np.sqrt(np.mean(shaped**2))).astype(np.float32)
+    level = np.sqrt(np.mean(shaped**2))
+    noise: Audio = (shaped / level).astype(np.float32)
+    return noise

@@ -42,8 +42,15 @@ def draw(curves: Mapping[str, Curve], hours: float, path: Path, title: str) -> N
         axes.step(np.maximum(curve[:, 1], none), 100 * curve[:, 2], where="post", label=name)
     axes.set_xscale("log")
     axes.axvline(none, color="grey", linewidth=0.8, linestyle=":")
-    axes.text(none, 0.98, " no false accept", transform=axes.get_xaxis_transform(), va="top",
-              fontsize=8, color="grey")  # fmt: skip
+    axes.text(
+        none,
+        0.98,
+        " no false accept",
+        transform=axes.get_xaxis_transform(),
+        va="top",
+        fontsize=8,
+        color="grey",
+    )
     highest = max((float(curve[:, 2].max()) for curve in curves.values() if len(curve)), default=0)
     axes.set_ylim(0, max(2.0, min(100.0, 105 * highest)))
     axes.set_xlabel(f"false accepts an hour (over {hours:.1f} h)")

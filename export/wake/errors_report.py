@@ -1,6 +1,6 @@
 """Error analysis: the worst misses and false accepts, to listen to, to look at, and to sort.
 
-What is missing in the training data shows here: an accent, a kind of room, a word that sounds alike.
+What is missing in the training data shows here: an accent, a kind of room, a rival word.
 """
 
 from __future__ import annotations
@@ -43,10 +43,15 @@ def worst(evaluation: Evaluation, threshold: float, count: int) -> list[Case]:
     """The `count` worst positives and the `count` worst negatives, wrong ones first."""
     said = sorted(evaluation.positives, key=lambda heard: heard.peak)[:count]
     unsaid = sorted(evaluation.negatives, key=lambda heard: -heard.peak)[:count]
-    return [_case(heard, heard.peak < threshold, ("near miss", "miss"), threshold - heard.peak)
-            for heard in said] + [
-            _case(heard, heard.peak >= threshold, ("near accept", "false accept"),
-                  heard.peak - threshold) for heard in unsaid]  # fmt: skip
+    return [
+        _case(heard, heard.peak < threshold, ("near miss", "miss"), threshold - heard.peak)
+        for heard in said
+    ] + [
+        _case(
+            heard, heard.peak >= threshold, ("near accept", "false accept"), heard.peak - threshold
+        )
+        for heard in unsaid
+    ]
 
 
 def _case(heard: Heard, wrong: bool, kinds: tuple[str, str], margin: float) -> Case:
@@ -66,23 +71,37 @@ def write_report(
     rows = []
     with (folder / "errors.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["kind", "peak", "margin", "at_seconds", "label", "source", "speaker",
-                        "split", "path"])  # fmt: skip
+        table.writerow(
+            ["kind", "peak", "margin", "at_seconds", "label", "source", "speaker", "split", "path"]
+        )
         for number, case in enumerate(tqdm(cases, unit="clip", desc="error report", leave=False)):
             clip, stem = case.heard.clip, f"{number:03d}"
             heard = condition.surround(clip.read(), clip.name)
             sound, scores, start = _excerpt(heard, case.heard.scores)
             sf.write(folder / f"{stem}.flac", sound, SAMPLE_RATE)
             _draw(sound, scores, start, threshold, folder / f"{stem}.png")
-            values = [case.kind, f"{case.heard.peak:.4f}", f"{case.margin:+.4f}", f"{case.at:.2f}",
-                      clip.label, clip.source, clip.speaker or "", clip.split, clip.name]  # fmt: skip
+            values = [
+                case.kind,
+                f"{case.heard.peak:.4f}",
+                f"{case.margin:+.4f}",
+                f"{case.at:.2f}",
+                clip.label,
+                clip.source,
+                clip.speaker or "",
+                clip.split,
+                clip.name,
+            ]
             table.writerow(values)
             rows.append(_row(values, stem))
     page = folder / "index.html"
-    explained = (f"{condition}; threshold {threshold:.4f} on the smoothed probability; "
-                 f"{QUIET_BEFORE:g} s of quiet before each clip and {QUIET_AFTER:g} s after")  # fmt: skip
-    page.write_text(_PAGE.substitute(title=escape(title), note=escape(explained),
-                                     rows="\n".join(rows)), encoding="utf-8")  # fmt: skip
+    explained = (
+        f"{condition}; threshold {threshold:.4f} on the smoothed probability; "
+        f"{QUIET_BEFORE:g} s of quiet before each clip and {QUIET_AFTER:g} s after"
+    )
+    page.write_text(
+        _PAGE.substitute(title=escape(title), note=escape(explained), rows="\n".join(rows)),
+        encoding="utf-8",
+    )
     return page
 
 
@@ -91,9 +110,11 @@ def _excerpt(heard: Audio, scores: Series) -> tuple[Audio, Audio, float]:
     steps, peak = round(SHOWN_SECONDS / STEP_SECONDS), int(np.argmax(scores))
     first = int(np.clip(peak - steps * 2 // 3, 0, max(0, len(scores) - steps)))
     hop = round(STEP_SECONDS * SAMPLE_RATE)
-    return (heard[first * hop : (first + steps) * hop],
-            np.asarray(scores[first : first + steps], np.float32),
-            first * STEP_SECONDS - QUIET_BEFORE)  # fmt: skip
+    return (
+        heard[first * hop : (first + steps) * hop],
+        np.asarray(scores[first : first + steps], np.float32),
+        first * STEP_SECONDS - QUIET_BEFORE,
+    )
 
 
 def _draw(sound: Audio, scores: Audio, start: float, threshold: float, path: Path) -> None:
@@ -114,9 +135,11 @@ def _draw(sound: Audio, scores: Audio, start: float, threshold: float, path: Pat
 
 def _row(values: Sequence[str], stem: str) -> str:
     cells = "".join(f"<td>{escape(value)}</td>" for value in values)
-    return (f'<tr>{cells}<td><audio controls preload="none" src="{stem}.flac"></audio></td>'
-            f'<td><a href="{stem}.png"><img loading="lazy" src="{stem}.png" alt="spectrogram and '
-            'probability"></a></td></tr>')  # fmt: skip
+    return (
+        f'<tr>{cells}<td><audio controls preload="none" src="{stem}.flac"></audio></td>'
+        f'<td><a href="{stem}.png"><img loading="lazy" src="{stem}.png" alt="spectrogram and '
+        'probability"></a></td></tr>'
+    )
 
 
 _PAGE = Template("""<!doctype html>

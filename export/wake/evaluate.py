@@ -91,8 +91,9 @@ class Evaluation:
         """Misses and false accepts at a threshold."""
         fired = len(firings(self.stream, threshold, self.rule.refractory))
         missed = int((self.peaks < threshold).sum())
-        return Point(threshold, share(missed, len(self.positives)),
-                     per_hour(fired, self.negative_hours))  # fmt: skip
+        return Point(
+            threshold, share(missed, len(self.positives)), per_hour(fired, self.negative_hours)
+        )
 
     def allowing(self, false_accepts: int) -> Point:
         """Misses at the smallest threshold that gives at most so many false accepts."""
@@ -102,18 +103,25 @@ class Evaluation:
         """DET curve: rows of threshold, false accepts an hour, miss rate.
 
         Args:
-            most_per_hour: where the curve ends; beyond it nobody would use the word.
+            most_per_hour: where the curve ends; beyond it nobody would use the word; ten
+                events are shown in any case, however short the recordings.
         """
         stream, peaks, span = self.stream, np.sort(self.peaks), max(self.negative_hours, 1e-9)
-        lowest = threshold_for(stream, self.rule.refractory, int(most_per_hour * span))
+        lowest = threshold_for(stream, self.rule.refractory, max(10, int(most_per_hour * span)))
         values = np.concatenate([stream[stream >= lowest], peaks[peaks >= lowest]])
         # Between the highest negative and the lowest positive there may be nothing: one row above
         # every negative shows the misses without any false accept.
         candidates = np.unique(np.append(values, threshold_for(stream, self.rule.refractory, 0)))
         if len(candidates) > MOST_ROWS:
             candidates = np.quantile(candidates, np.linspace(0, 1, MOST_ROWS), method="nearest")
-        rows = [(t, len(firings(stream, t, self.rule.refractory)) / span,
-                 np.searchsorted(peaks, t) / max(len(peaks), 1)) for t in candidates]  # fmt: skip
+        rows = [
+            (
+                t,
+                len(firings(stream, t, self.rule.refractory)) / span,
+                np.searchsorted(peaks, t) / max(len(peaks), 1),
+            )
+            for t in candidates
+        ]
         return np.array(rows)
 
     def false_accepts(self, threshold: float) -> list[tuple[Heard, int]]:
@@ -153,8 +161,9 @@ def measure(
     stream = smooth(np.concatenate([np.zeros(0), *parts[len(positives) :]]), rule.smoothing)
     cuts = np.cumsum([len(part) for part in parts[len(positives) :]])[:-1]
     heard_all = [Heard(*one) for one in zip(everything, seconds, [*alone, *np.split(stream, cuts)])]
-    return Evaluation(str(condition), rule, heard_all[: len(positives)],
-                      heard_all[len(positives) :])  # fmt: skip
+    return Evaluation(
+        str(condition), rule, heard_all[: len(positives)], heard_all[len(positives) :]
+    )
 
 
 def share(count: int, of: int) -> Rate:
@@ -198,7 +207,8 @@ def groups(evaluation: Evaluation, threshold: float, key: Callable[[Clip], str])
     fired: Counter[str] = Counter()
     for heard, count in evaluation.false_accepts(threshold):
         fired[key(heard.clip)] += count
-    found = [Group(name, share(sum(said[name]), len(said[name])),
-                   per_hour(fired[name], spans[name]))
-             for name in sorted({*said, *spans} - {""})]  # fmt: skip
+    found = [
+        Group(name, share(sum(said[name]), len(said[name])), per_hour(fired[name], spans[name]))
+        for name in sorted({*said, *spans} - {""})
+    ]
     return sorted(found, key=lambda group: (-group.misses.value, -group.false_accepts.value))

@@ -6,13 +6,18 @@ counted on the series alone, exactly, for as many thresholds as one likes.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from daemon.audio.decision import Rule
 from daemon.audio.features import HOP, STEP_SECONDS
-from daemon.audio.wake import WakeModel
+from daemon.audio.wake import WakeModel, open_wake_model
+from daemon.cards import load_wake_card
+from daemon.errors import ModelError
+from daemon.inference import CPU
 from export.data.manifests import Audio
 
 Series = npt.NDArray[np.float64]
@@ -20,6 +25,9 @@ Series = npt.NDArray[np.float64]
 
 BLOCK_STEPS = 64
 """Hops a run: enough to make the overhead of a run vanish, few enough to stay in the cache."""
+
+MARGIN = 1e-6
+"""How far above a score a threshold is set that shall exclude it."""
 
 
 class Scorer(Protocol):
@@ -47,8 +55,12 @@ class GraphScorer:
         """(1280 k,) samples that follow the ones before, to (k,) probabilities of the word."""
         size = BLOCK_STEPS * HOP
         # The model overwrites its result at a later run, so each part is copied out.
-        return np.concatenate([self._model.process(pcm[at : at + size])[:, self._word].copy()
-                               for at in range(0, len(pcm), size)])  # fmt: skip
+        return np.concatenate(
+            [
+                self._model.process(pcm[at : at + size])[:, self._word].copy()
+                for at in range(0, len(pcm), size)
+            ]
+        )
 
 
 def smooth(probabilities: Audio, window: int) -> Series:
@@ -95,9 +107,9 @@ def threshold_for(series: Series, refractory: float, allowed: int) -> float:
         high -= 1
     if high == 0:
         return 0.0
-    # Halfway to the next value, so that rounding in another order of sums changes nothing.
-    above = values[high] if high < len(values) else 1.0
-    return float(max((values[high - 1] + above) / 2, np.nextafter(values[high - 1], np.inf)))
+    # A hair above the value, so that rounding in another order of sums changes nothing.
+    above = float(values[high]) if high < len(values) else 2.0
+    return min(float(values[high - 1]) + MARGIN, (float(values[high - 1]) + above) / 2)
 
 
 def _most(series: Series, threshold: float, refractory: float) -> int:
@@ -108,3 +120,29 @@ def _most(series: Series, threshold: float, refractory: float) -> int:
         count += 1
         at = int(np.searchsorted(above, above[at] + pause))
     return count
+
+
+def open_scorer(path: Path, word: str | None = None) -> tuple[GraphScorer, Rule, str]:
+    """A model by file or name, as something to measure.
+
+    Args:
+        path: model or card file, or a bare name among the models.
+        word: which of its words; may be None if it knows one.
+
+    Returns:
+        The scorer, the card's decision rule, and the word.
+
+    Raises:
+        ModelError: the model or its card is missing or damaged, or does not know the word.
+    """
+    card = load_wake_card(path)
+    known = [each.word for each in card.words]
+    if word is None and len(known) == 1:
+        word = known[0]
+    if word not in known:
+        raise ModelError(f"{path}: --word {word or 'is needed'}: it knows {', '.join(known)}")
+    at = known.index(word)
+    settings = card.words[at]
+    model = open_wake_model(card, [CPU])
+    rule = Rule(settings.threshold, settings.smoothing, settings.refractory)
+    return GraphScorer(model, at), rule, word
