@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -31,8 +32,14 @@ def _file_name(name: str) -> str:
     return name
 
 
+def _sha256(digits: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise problem("must be 64 lower-case hexadecimal digits")
+    return digits
+
+
 FileName = Annotated[Text, AfterValidator(_file_name)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
 
 
 class ModelCard(Settings):

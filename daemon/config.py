@@ -17,7 +17,7 @@ from daemon.documents import Document
 from daemon.errors import ConfigError, ModelError
 from daemon.events import CATALOGUE
 from daemon.paths import find_config
-from daemon.validation import Settings, Text, load, problem, suggest
+from daemon.validation import Settings, Text, load, or_empty, problem, suggest
 
 _EVENT_TYPES = [kind.type for kind in CATALOGUE]
 
@@ -109,7 +109,9 @@ class WakeModelConfig(Settings):
 
     model: ModelName
     """Name of a model in the models folder, or path of its card or ONNX file."""
-    words: dict[Text, WordOverride] = Field(default_factory=dict)
+    words: Annotated[dict[Text, WordOverride], BeforeValidator(or_empty)] = Field(
+        default_factory=dict
+    )
 
 
 class WakeConfig(Settings):
@@ -167,7 +169,9 @@ class Config(Settings):
     audio: AudioConfig = AudioConfig()
     wake: WakeConfig = WakeConfig()
     inference: InferenceConfig = InferenceConfig()
-    on: dict[EventType, CommandHook] = Field(default_factory=dict)
+    on: Annotated[dict[EventType, CommandHook], BeforeValidator(or_empty)] = Field(
+        default_factory=dict
+    )
     events: EventsConfig = EventsConfig()
     log: LogConfig = LogConfig()
 

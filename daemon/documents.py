@@ -26,6 +26,8 @@ except ImportError:  # a PyYAML without libyaml: slower, otherwise the same
 MAXIMUM_BYTES = 1 << 20
 """A larger file is not a configuration (`/dev/zero`, a recording)."""
 MAXIMUM_DEPTH = 50
+LONGEST = 160
+"""Characters of a name or a reason that a message quotes."""
 
 Location = tuple[str | int, ...]
 
@@ -112,12 +114,19 @@ def read(path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         raise DocumentError(_syntax(path, text, error)) from None
     except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise DocumentError(f"{path}:1: cannot be read as YAML: {_first_line(error)}") from None
+        reason = one_line(str(error)) or type(error).__name__
+        raise DocumentError(f"{path}:1: cannot be read as YAML: {reason}") from None
 
 
 def dump(data: Any) -> str:
     """YAML text that :func:`read` reads back to the same data; keys in their order."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def one_line(text: str) -> str:
+    """Text of any kind, fit for one line of a message."""
+    text = "".join(each if each.isprintable() else " " for each in text[:LONGEST])
+    return " ".join(text.split())
 
 
 def _text(path: Path) -> str:
@@ -172,7 +181,7 @@ def _check_keys(path: Path, root: yaml.Node) -> None:
             line = key.start_mark.line + 1
             if key.value in lines and key.value != "<<":
                 raise DocumentError(
-                    f"{path}:{line}: {key.value}: given twice "
+                    f"{path}:{line}: {one_line(key.value)}: given twice "
                     f"(first in line {lines[key.value]}); keep one"
                 )
             lines[key.value] = line
@@ -204,8 +213,4 @@ def _syntax(path: Path, text: str, error: yaml.MarkedYAMLError) -> str:
     shown = lines[line] if lines else ""
     if "\t" in shown[: len(shown) - len(shown.lstrip())]:
         what = "a tab in the indentation; indent with spaces"
-    return f"{path}:{line + 1}:{mark.column + 1}: not valid YAML: {' '.join(what.split())}"
-
-
-def _first_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    return f"{path}:{line + 1}:{mark.column + 1}: not valid YAML: {one_line(what)}"

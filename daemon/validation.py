@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from daemon import documents
-from daemon.documents import Document, DocumentError, Location
+from daemon.documents import Document, DocumentError, Location, one_line
 from daemon.errors import PorterError
 
 MOST_PROBLEMS = 20
@@ -21,10 +21,20 @@ MOST_PROBLEMS = 20
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+def or_empty(value: Any) -> Any:
+    """An empty mapping for nothing: a section whose settings are all commented out."""
+    return {} if value is None else value
+
+
 class Settings(BaseModel):
     """Base of everything that is read from YAML: frozen, strict, no unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_default(cls, value: Any) -> Any:
+        return or_empty(value)
 
 
 def _without_nul(text: str) -> str:
@@ -108,11 +118,11 @@ def _place(details: ErrorDetails, data: Any) -> Location:
     """The part of pydantic's location that exists in the file, without its names of types."""
     place: list[str | int] = []
     for part in details["loc"]:
-        if isinstance(data, list):
-            data = dict(enumerate(data))
-        if isinstance(data, Mapping) and part in data:
-            place.append(part)
-            data = data[part]
+        inside = dict(enumerate(data)) if isinstance(data, list) else data
+        if isinstance(inside, Mapping) and part in inside:
+            # A name such as 5 is a name still; only places in a list are numbers.
+            place.append(part if isinstance(data, list) else str(part))
+            data = inside[part]
     if details["type"] == "missing":
         place.append(details["loc"][-1])
     elif field := details.get("ctx", {}).get("field"):
@@ -124,7 +134,7 @@ def _field(place: Location) -> str:
     text = ""
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return " ".join(text.lstrip(".").split()) or "top level"
+    return one_line(text.removeprefix(".")) or "top level"
 
 
 def _explain(errors: list[ErrorDetails], place: Location, model: type[BaseModel]) -> str:
