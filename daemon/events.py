@@ -28,7 +28,9 @@ class Model:
     """A model in use."""
 
     name: str
+    """Name in the model's card."""
     version: str
+    """Version in the model's card."""
     sha256: str
     """First 12 digits of the SHA-256 of the ONNX file."""
 
@@ -46,6 +48,7 @@ class Started:
     words: list[str]
     """The wake words that are listened for."""
     models: list[Model]
+    """The models in use: name, version and the start of the SHA-256."""
     provider: str
     """Execution provider of ONNX Runtime that runs the models."""
     startup_ms: float
@@ -59,7 +62,9 @@ class WakeDetected:
     type: ClassVar[str] = "porter.wake.detected"
 
     word: str
+    """The word, as its model's card names it."""
     model: Model
+    """The model that heard it: name, version and the start of the SHA-256."""
     probability: float
     """Highest probability among the steps that decided, from 0 to 1."""
     threshold: float
@@ -85,6 +90,7 @@ class AudioLost:
     type: ClassVar[str] = "porter.audio.lost"
 
     reason: str
+    """What happened, for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,7 @@ class AudioRestored:
     type: ClassVar[str] = "porter.audio.restored"
 
     seconds_lost: float
+    """From the loss to now."""
     audio: str
     """The device, file or pipe, its rate and channels."""
 
@@ -105,6 +112,7 @@ class Stopped:
     type: ClassVar[str] = "porter.stopped"
 
     reason: Literal["end of audio", "signal", "error"]
+    """Why: the file or pipe ended, SIGTERM or SIGINT came, or something failed."""
     message: str | None
     """The error or the name of the signal."""
     audio_seconds: float

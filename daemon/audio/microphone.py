@@ -80,13 +80,14 @@ class MicrophoneSource:
         # the rest would be added to every answer.
         block = HOP if rate == SAMPLE_RATE else rate * HOP // SAMPLE_RATE // 2
         self._chunk = np.zeros((block, channels), np.float32)
-        self._converter = Converter(rate, channels)
+        self._converter = (
+            None if (rate, channels) == (SAMPLE_RATE, 1) else Converter(rate, channels)
+        )
         self._ring = Ring(int(RING_SECONDS * rate), channels)
         self._pending = Ring(2 * SAMPLE_RATE)
         self._rate = rate
         self._arrived_at = time.time()
         self._ended = False
-        self._lost_blocks = 0
         self.description = f"{device.name} ({device.api}, {rate} Hz, channels: {channels})"
         try:
             self._stream = sd.RawInputStream(
@@ -108,18 +109,18 @@ class MicrophoneSource:
 
     def read(self, pcm: Array) -> float | None:
         """Wait for 80 ms of sound."""
-        while self._pending.available < len(pcm):
-            while not self._ring.read(self._chunk):
-                if self._stopped:
-                    return None
-                if self._ended:
-                    raise AudioLost("the device ended the stream")
-                if not self._arrived.acquire(timeout=self._stall):
-                    raise AudioLost(f"no sound from the device for {self._stall:g} s")
-            self._pending.write(self._converter(self._chunk)[:, None])
-        self._pending.read(pcm[:, None])
-        late = self._ring.available / self._rate + self._pending.available / SAMPLE_RATE
-        return None if self._stopped else self._arrived_at - late
+        late = 0.0
+        if self._converter is None:
+            self._take(pcm[:, None])
+        else:
+            while self._pending.available < len(pcm) and not self._stopped:
+                if self._take(self._chunk):
+                    self._pending.write(self._converter(self._chunk)[:, None])
+            self._pending.read(pcm[:, None])
+            late = self._pending.available / SAMPLE_RATE
+        if self._stopped:
+            return None
+        return self._arrived_at - late - self._ring.available / self._rate
 
     def wait(self, seconds: float) -> bool:
         """Let time pass; nothing tells that a device is back but an attempt."""
@@ -153,6 +154,17 @@ class MicrophoneSource:
             with contextlib.suppress(Exception):  # a device that is gone may refuse even this
                 stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
+
+    def _take(self, frames: Array) -> bool:
+        """Wait until the device has given as many frames; False when told to stop."""
+        while not self._ring.read(frames):
+            if self._stopped:
+                return False
+            if self._ended:
+                raise AudioLost("the device ended the stream")
+            if not self._arrived.acquire(timeout=self._stall):
+                raise AudioLost(f"no sound from the device for {self._stall:g} s")
+        return True
 
     def _callback(self, data: Any, frames: int, when: Any, status: Any) -> None:
         if status.input_overflow:

@@ -110,12 +110,7 @@ class Pipeline(threading.Thread):
 
     def _listen(self) -> None:
         while not self._stopping:
-            try:
-                self._follow()
-                taken = self.source.read(self._pcm)
-            except AudioLost as lost:
-                self._recover(str(lost))
-                continue
+            taken = self._next_block()
             if taken is None:
                 return
             self._hear(self._pcm, taken)
@@ -150,27 +145,44 @@ class Pipeline(threading.Thread):
             latency_ms=round((time.time() - end) * 1000, 1) if self.source.live else None,
         )
 
-    def _recover(self, reason: str) -> None:
+    def _next_block(self) -> float | None:
+        """Fill the buffer, however long it takes; None at the end of the sound."""
+        try:
+            self._follow()
+            return self.source.read(self._pcm)
+        except AudioLost as lost:
+            return self._recover(str(lost))
+
+    def _recover(self, reason: str) -> float | None:
         """Wait for the source, with longer and longer waits between two attempts."""
         lost_at = time.monotonic()
         self._publish(AudioLostEvent(reason=reason))
         patience = self._backoff.initial
         attempt_at = lost_at + patience
-        while not self._stopping and not self._follow(lost=True):
+        while not self._stopping:
             self.beats += 1
-            left = attempt_at - time.monotonic()
-            if left > 0 and not self.source.wait(min(left, SLICE_SECONDS)):
+            if not self._follow(lost=True):
+                left = attempt_at - time.monotonic()
+                if left > 0 and not self.source.wait(min(left, SLICE_SECONDS)):
+                    continue
+                patience = min(2 * patience, self._backoff.maximum)
+                attempt_at = time.monotonic() + patience
+                if not self.source.reopen():
+                    continue
+            try:
+                taken = self.source.read(self._pcm)
+            except AudioLost:
                 continue
-            if self.source.reopen():
-                break
-            patience = min(2 * patience, self._backoff.maximum)
-            attempt_at = time.monotonic() + patience
-        if self._stopping:
-            return
+            if taken is not None:
+                self._restored(time.monotonic() - lost_at)
+            return taken
+        return None
+
+    def _restored(self, seconds: float) -> None:
         for detector in self._detectors:
             detector.reset()
-        seconds = round(time.monotonic() - lost_at, 3)
-        self._publish(AudioRestored(seconds_lost=seconds, audio=self.source.description))
+        audio = self.source.description
+        self._publish(AudioRestored(seconds_lost=round(seconds, 3), audio=audio))
 
     def _follow(self, lost: bool = False) -> bool:
         """Follow the orders, if there are any.
