@@ -34,6 +34,8 @@ class Detection:
     """Estimated start of the word."""
     end: float
     """Estimated end of the word."""
+    decided: float
+    """End of the step in which the smoothed probability reached the threshold."""
 
 
 class Detector:
@@ -96,7 +98,8 @@ class Detector:
             if sure < listener.verifier.threshold:
                 listener.decision.retract()
                 return None
-        end = (firing.step + 1) * STEP_SECONDS - word.delay
+        decided = (firing.step + 1) * STEP_SECONDS
+        end = decided - word.delay
         return Detection(
             card=self.card,
             word=word,
@@ -105,6 +108,7 @@ class Detector:
             second_look=sure,
             onset=max(0.0, end - word.duration),
             end=max(0.0, end),
+            decided=decided,
         )
 
 
