@@ -1,8 +1,8 @@
 """A small wake model that hears tones, made here so that the daemon is tested without training.
 
 It follows the contract of a real one: raw sound in, state in and out, a probability per step. A
-word is "said" by a sine of its frequency: its share of the power in the last 105 ms goes through
-a leaky integrator (an RNN cell with fixed weights) and a sigmoid.
+word is "said" by 0.2 s of a sine of its frequency: its share of the power in the last 105 ms goes
+through a leaky integrator (an RNN cell with fixed weights) and a sigmoid.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def write_tone_model(
             "threshold": threshold,
             "smoothing": 2,
             "refractory": refractory,
-            "duration": 0.5,
-            "delay": 0.1,
+            "duration": 0.2,
+            "delay": 0.0,
         }
         for word in words
     ]

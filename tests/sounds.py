@@ -22,7 +22,7 @@ def scene(
     tones: Mapping[float, float] = {},
     *,
     amplitude: float = 0.3,
-    length: float = 0.5,
+    length: float = 0.2,
     noise: float = 0.01,
     rate: int = RATE,
     seed: int = 0,
