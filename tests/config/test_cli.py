@@ -1,0 +1,218 @@
+"""The command as a script sees it: output, one line for each error, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.cli.main import COMMANDS
+from daemon.config import Config, load_config
+from daemon.paths import default_config
+from tests.models import write_tone_model
+
+CARD = """\
+kind: wake
+name: hello
+version: "1"
+file: hello.onnx
+sha256: 9af15b336e6a9619928537df30b2e6a2376569fcf9d7e773eccede65606529a0
+licence: MIT
+summary: a test
+input: {sample_rate: 16000, hop: 1280}
+words:
+  - {word: hello, threshold: 0.5, smoothing: 3, refractory: 1, duration: 0.5, delay: 0.1}
+"""
+"""Of a model file that holds `0000`, which no ONNX Runtime runs."""
+
+
+def porter(
+    *arguments: str | Path, stdout: Any = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if name[:7] != "PORTER_"}
+    return subprocess.run(
+        [sys.executable, "-m", "daemon.cli.main", *map(str, arguments)],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        env=inherited | environment,
+    )
+
+
+@pytest.fixture
+def models(tmp_path) -> Path:
+    (tmp_path / "hello.yaml").write_text(CARD)
+    (tmp_path / "hello.onnx").write_bytes(b"0000")
+    (tmp_path / "config.yaml").write_text("wake: {models: [{model: hello}]}\n")
+    return tmp_path
+
+
+def test_help_lists_every_command_with_an_example():
+    done = porter("--help")
+    assert done.returncode == 0
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE)
+    assert "Examples:" in done.stdout
+    assert "78  the configuration is wrong" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name):
+    done = porter(name, "--help")
+    assert done.returncode == 0
+    assert f"porter {name}" in done.stdout
+    assert "Example" in done.stdout
+
+
+def test_the_version():
+    done = porter("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"porter \d+\.\d+\.\d+\n", done.stdout)
+
+
+@pytest.mark.parametrize("arguments", [["nope"], ["config", "check", "a", "b"], ["run", "--nope"]])
+def test_wrong_usage(arguments):
+    done = porter(*arguments)
+    assert done.returncode == 2
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_accepts_what_is_right(models):
+    done = porter("config", "check", models / "config.yaml", PORTER_MODELS=str(models))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{models}/config.yaml: all right\n"
+
+
+def test_check_lists_every_problem(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("log: {levle: info}\naudio:\n  enabled: maybe\n")
+    done = porter("config", "check", path)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.splitlines() == [
+        f"porter: error: {path}:1: log.levle: unknown setting; did you mean 'level'?",
+        f"porter: error: {path}:3: audio.enabled: must be true or false, not 'maybe'",
+    ]
+
+
+def test_check_looks_at_the_models(models):
+    (models / "hello.onnx").write_bytes(b"cut")
+    done = porter("config", "check", models / "config.yaml", PORTER_MODELS=str(models))
+    assert (done.returncode, done.stdout) == (65, "")
+    assert re.fullmatch(r"porter: error: .*hello\.onnx: damaged or not the file .*\n", done.stderr)
+
+
+def test_show_prints_what_loads_to_the_same(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        'audio: {device: "7", stall_seconds: 3}\non: {porter.started: ["yes", "1e3"]}\n'
+    )
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(porter("config", "show", path).stdout)
+    assert load_config(shown) == load_config(path) != Config()
+    as_json = json.loads(porter("config", "show", "--json", path).stdout)
+    assert Config.model_validate(as_json) == load_config(path)
+
+
+def test_path_names_the_file_in_use(tmp_path):
+    assert porter("config", "path").stdout in (f"{default_config()}\n", "/etc/porter/config.yaml\n")
+    done = porter("config", "path", PORTER_CONFIG=str(tmp_path / "a"))
+    assert done.stdout == f"{tmp_path}/a\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["config", "show"], ["--help"], ["events", "--schema"]])
+def test_a_full_disk_is_one_line(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = porter(*arguments, stdout=full)
+    assert done.returncode == 74
+    assert done.stderr == (
+        "porter: error: standard output: no space left on the disk; make room and start again\n"
+    )
+
+
+def test_a_closed_pipe_is_one_line():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        done = porter("config", "show", stdout=closed)
+    assert done.returncode == 74
+    assert done.stderr == ("porter: error: standard output: closed by the program that reads it\n")
+
+
+def test_errors_carry_a_priority_for_the_journal(tmp_path):
+    with (tmp_path / "stderr").open("wb") as stderr:
+        status = os.fstat(stderr.fileno())
+        done = subprocess.run(
+            [sys.executable, "-m", "daemon.cli.main", "config", "check", tmp_path / "none"],
+            stderr=stderr,
+            env=os.environ | {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"},
+        )
+    assert done.returncode == 78
+    said = (tmp_path / "stderr").read_text()
+    assert said == f"<3>porter: error: {tmp_path}/none: no such file\n"
+
+
+def doctor(*arguments: str | Path, **environment: str) -> tuple[int, dict]:
+    done = porter("doctor", "--json", *arguments, **environment)
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout)
+
+
+def checks(report: dict, group: str) -> dict[str, dict]:
+    return {each["name"]: each for each in report["checks"] if each["group"] == group}
+
+
+def test_doctor_finds_that_all_is_well(tone_models):
+    code, report = doctor("--config", tone_models / "config.yaml", PORTER_MODELS=str(tone_models))
+    assert (code, report["ok"]) == (0, True), report
+    assert set(checks(report, "versions")) >= {"Python", "Porter", "numpy", "onnxruntime"}
+    model = checks(report, "model tones")
+    assert [model[name]["ok"] for name in ("card", "checksum", "metadata", "runs")] == [True] * 4
+    assert re.match(r"\d+\.\d\d ms for a hop", model["runs"]["detail"])
+    assert "largest difference" in model["parity"]["detail"]
+    assert checks(report, "inference")["in use"]["detail"].startswith("CPUExecutionProvider")
+
+
+def test_doctor_says_what_to_do_about_each_failure(models, tmp_path):
+    config = tmp_path / "bad.yaml"
+    config.write_text(
+        "wake: {models: [{model: hello}, {model: none}]}\n"
+        "audio: {source: file, path: none.wav}\ninference: {provider: cpu}\n"
+    )
+    code, report = doctor("--config", config, PORTER_MODELS=str(models))
+    assert (code, report["ok"]) == (1, False)
+    failed = [each for each in report["checks"] if each["ok"] is False]
+    assert {each["group"] for each in failed} == {"model hello", "model none", "audio"}
+    assert all(each["fix"] for each in failed)
+    text = porter("doctor", "--config", config, PORTER_MODELS=str(models))
+    assert text.returncode == 1
+    assert text.stdout.count("✗") == text.stdout.count("->") == len(failed)
+
+
+def test_doctor_survives_a_wrong_configuration(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("audio: {sorce: file}\n")
+    code, report = doctor("--config", path)
+    assert code == 1
+    file = checks(report, "configuration")["file"]
+    assert "the rest is checked with the defaults" in file["detail"]
+    assert any("did you mean 'source'?" in each["detail"] for each in report["checks"])
+
+
+@pytest.fixture
+def tone_models(tmp_path) -> Path:
+    card = write_tone_model(tmp_path, verifier=True)
+    with card.open("a") as file:
+        file.write("figures: {parity: {onnx_to_torch: 1.0e-06, hop_to_clip: 2.0e-06}}\n")
+    (tmp_path / "config.yaml").write_text(
+        "wake: {models: [{model: tones}]}\naudio: {source: pipe}\ninference: {provider: cpu}\n"
+    )
+    return tmp_path
