@@ -80,15 +80,12 @@ make_venv() {
 pip_install() {
     venv=$1
     shift
-    log=$(mktemp)
     if ! "$venv/bin/python" -m pip --disable-pip-version-check --quiet --no-input install \
-        -c constraints.txt "$@" >"$log" 2>&1; then
-        reason=$(grep -i 'error' "$log" | tail -n 1 || true)
-        say "pip could not install $*: ${reason:-no reason given}"
-        say "pip's messages are in $log"
-        exit 1
+        -c constraints.txt "$@" >"$venv/pip.log" 2>&1; then
+        reason=$(grep -E '(Error|ERROR): ' "$venv/pip.log" | tail -n 1 || true)
+        die "pip could not install $*: ${reason:-no reason given}; all it said is in $venv/pip.log"
     fi
-    rm -f "$log"
+    rm -f "$venv/pip.log"
 }
 
 # install_checkout EXTRAS: the checkout itself into .venv, editable; skipped when nothing changed.
