@@ -35,7 +35,10 @@ def require() -> None:
     """Skip the test, and say why, where no container can be made."""
     if os.geteuid() != 0:
         pytest.skip("needs root, for debootstrap and systemd-nspawn")
-    for program, package in (("debootstrap", "debootstrap"), ("systemd-nspawn", "systemd-container")):
+    for program, package in (
+        ("debootstrap", "debootstrap"),
+        ("systemd-nspawn", "systemd-container"),
+    ):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}; on Debian: apt-get install {package}")
 
@@ -92,7 +95,9 @@ def wheelhouse() -> Path:
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     # Wheels may ask for any glibc up to the release's own (2.36).
-    platforms = [f"--platform=manylinux_2_{minor}_{os.uname().machine}" for minor in (34, 31, 28, 27, 17)]
+    platforms = [
+        f"--platform=manylinux_2_{minor}_{os.uname().machine}" for minor in (34, 31, 28, 27, 17)
+    ]
     platforms.append(f"--platform=manylinux2014_{os.uname().machine}")
     fetched = subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--dest", partial, "-c", constraints,
@@ -108,12 +113,12 @@ def wheelhouse() -> Path:
 
 @contextmanager
 def unpacked(archive: Path, folder: Path) -> Iterator[Path]:
-    """The system in a folder of its own, with the project in /root/porter; removed afterwards."""
+    """The system in a folder of its own, with the project in /srv/porter; removed afterwards."""
     root = folder / "debian"
     root.mkdir()
     try:
         subprocess.run(["tar", "-C", root, "-xf", archive], check=True)
-        _copy_project(root / "root" / "porter")
+        _copy_project(root / "srv" / "porter")
         yield root
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -142,10 +147,17 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS}
 """Environment in which pip installs from the wheels alone."""
 
 
-def run_inside(root: Path, *command: str, timeout: float = INSTALL_SECONDS) -> subprocess.CompletedProcess[str]:
+def run_inside(
+    root: Path, *command: str, user: str = "root", timeout: float = INSTALL_SECONDS
+) -> subprocess.CompletedProcess[str]:
     """Run a command in a system that is not booted, from the project's folder."""
     settings = [f"--setenv={name}={value}" for name, value in OFFLINE.items()]
     return subprocess.run(
-        nspawn(root, "--chdir=/root/porter", "--pipe", *settings, *command),
+        nspawn(root, "--chdir=/srv/porter", "--pipe", f"--user={user}", *settings, *command),
         capture_output=True, text=True, timeout=timeout,
     )  # fmt: skip
+
+
+def own_lines(stderr: str) -> list[str]:
+    """What was said inside; systemd-nspawn itself may say a word about the host at the end."""
+    return [line for line in stderr.splitlines() if "/run/systemd/nspawn" not in line]

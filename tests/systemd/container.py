@@ -34,11 +34,13 @@ class Container:
 
     def attempt(self, command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a shell command inside that may fail."""
-        environment = " ".join(f"{key}={shlex.quote(value)}" for key, value in debian.OFFLINE.items())
+        environment = " ".join(
+            f"{key}={shlex.quote(value)}" for key, value in debian.OFFLINE.items()
+        )
         return subprocess.run(
             ["nsenter", "--target", str(self.leader), "--all", "env", "-i",
              "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-             "sh", "-c", f"export {environment}; cd /root/porter && {command}"],
+             "sh", "-c", f"export {environment}; cd /srv/porter && {command}"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ to be run in their order. It hears tones through a FIFO in place of a microphone
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -37,15 +38,17 @@ RestartSec=1
 """
 FEEDER = f"""\
 [Service]
-ExecStart=/usr/bin/python3 /root/feeder.py {FIFO} /root/tones.raw
+ExecStart=/usr/bin/python3 /srv/feeder.py {FIFO} /srv/tones.raw
 """
+WALL = 0x40000000
+"""Flag of wait(2): threads, too."""
 CONFIG_FILE = "/etc/porter/config.yaml"
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     with booted(tmp_path_factory.mktemp("container")) as container:
-        home = container.root / "root"
+        home = container.root / "srv"
         write_tone_model(home / "porter" / "models")
         (home / "feeder.py").write_text((Path(__file__).parent / "feeder.py").read_text())
         tones = sounds.scene(4.0, {1.0: sounds.LOW, 3.0: sounds.LOW})
@@ -158,14 +161,16 @@ def test_a_stopped_process_is_restarted_by_the_watchdog(machine: Container) -> N
 
 
 def test_a_frozen_pipeline_is_restarted_by_the_watchdog(machine: Container) -> None:
-    """Only the pipeline's thread is frozen: the process goes on living, and must not be believed."""
+    """Only the pipeline's thread is frozen; the rest of the process lives on, and must not count."""
     listen(machine)
     main = process(machine)
     restarts = int(machine.show("NRestarts"))
     thread = pipeline_thread(machine, main)
     freeze(thread)
     try:
-        wait_for("a restart", lambda: _reap(thread) or int(machine.show("NRestarts")) > restarts, 30)
+        wait_for(
+            "a restart", lambda: _reap(thread) or int(machine.show("NRestarts")) > restarts, 30
+        )
         wait_for("another process", lambda: process(machine) not in (0, main))
     finally:
         _reap(thread)
@@ -201,7 +206,7 @@ def outer_process(machine: Container, inner: int) -> int:
 
 
 def _space(process: int) -> str:
-    return os.readlink(f"/proc/{process}/ns/pid")
+    return str(Path(f"/proc/{process}/ns/pid").readlink())
 
 
 def freeze(thread: int) -> None:
@@ -211,16 +216,26 @@ def freeze(thread: int) -> None:
     for request in (seize, interrupt):
         if libc.ptrace(request, thread, None, None):
             pytest.skip(f"ptrace is not allowed here: {os.strerror(ctypes.get_errno())}")
-    os.waitpid(thread, 0x40000000)  # __WALL: threads too
+    os.waitpid(thread, WALL)
 
 
 def _reap(thread: int) -> bool:
     """Let go of a traced thread that has died, without which its process does not end."""
-    try:
-        os.waitpid(thread, 0x40000000 | os.WNOHANG)
-    except ChildProcessError:
-        pass
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(thread, WALL | os.WNOHANG)
     return False
+
+
+def test_a_microphone_can_be_used_from_inside_the_sandbox(machine: Container) -> None:
+    """ALSA's null device in place of a microphone: PortAudio and its callback, but no sound."""
+    (machine.root / "etc/asound.conf").write_text("pcm.!default { type null }\n")
+    (machine.root / CONFIG_FILE[1:]).write_text("wake: {models: [{model: tones}]}\n")
+    machine.run("systemctl restart porter")
+    assert machine.show("ActiveState") == "active"
+    started = machine.events()[-1]
+    assert started["type"] == "porter.started"
+    assert "ALSA" in started["data"]["audio"]
+    machine.run("systemctl stop porter")
 
 
 def test_stop_is_clean_and_quick(machine: Container) -> None:
@@ -250,8 +265,8 @@ def test_upgrade_keeps_the_configuration_and_a_failed_one_the_old_version(
 ) -> None:
     listen(machine)
     main, release = process(machine), (machine.root / "opt/porter/current").readlink()
-    machine.run("printf broken > /root/porter-9-py3-none-any.whl")
-    failed = machine.attempt("scripts/install /root/porter-9-py3-none-any.whl", timeout=300)
+    machine.run("printf broken > /tmp/porter-9-py3-none-any.whl")
+    failed = machine.attempt("scripts/install /tmp/porter-9-py3-none-any.whl", timeout=300)
     assert failed.returncode == 1
     assert len(failed.stdout.splitlines()) == 2, failed.stdout  # what it does, and why it failed
     assert process(machine) == main
