@@ -16,6 +16,7 @@ from daemon.errors import SourceError
 
 Array = npt.NDArray[np.float32]
 
+_NONE = -1, -1
 _WIDTH = 2
 _SCALE = np.float32(1 / 32_768)
 
@@ -37,7 +38,7 @@ class PipeSource:
         self._filled = 0
         self._ended = False
         self._poll = select.poll()
-        self._waker = -1, -1
+        self._waker = _NONE
         self.overflows = self.padding = 0
 
     def open(self) -> None:
@@ -82,15 +83,18 @@ class PipeSource:
 
     def stop(self) -> None:
         """Wake the reader."""
-        if self._waker[1] >= 0:
+        if self._waker != _NONE:
             os.write(self._waker[1], b"x")
 
     def close(self) -> None:
         """Leave standard input alone; only the waker goes."""
+        if self._waker == _NONE:
+            return
+        self._poll.unregister(self._waker[0])
+        self._poll.unregister(self._descriptor)
         for descriptor in self._waker:
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._waker = -1, -1
+            os.close(descriptor)
+        self._waker = _NONE
 
     def _wait(self, seconds: float) -> bool | None:
         """Whether there is something to read (or the end); None when told to stop."""

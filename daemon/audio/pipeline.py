@@ -209,8 +209,7 @@ class Pipeline(threading.Thread):
             source.open()
         except SourceError as error:
             log.error("%s; staying with %s", error, old.description)
-            if not lost:
-                self._open_again(old)
+            self._open_again(old, lost)
             return False
         self._past_overflows += old.overflows
         self.source = source
@@ -220,11 +219,12 @@ class Pipeline(threading.Thread):
         log.info("now listening to %s", source.description)
         return True
 
-    def _open_again(self, source: Source) -> None:
+    def _open_again(self, source: Source, lost: bool) -> None:
         try:
             source.open()
         except SourceError as error:
-            raise AudioLost(str(error)) from None
+            if not lost:
+                raise AudioLost(str(error)) from None
 
     def _warn(self) -> None:
         """Say that sound was lost; not more than once a minute."""

@@ -87,7 +87,7 @@ class Meter:
         self._held = np.concatenate([self._held, block.probabilities])[-HELD_STEPS:]
         lines = [
             self._line(word, now, peak)
-            for word, now, peak in zip(self._words, self._held[-1], self._held.max(0))
+            for word, now, peak in zip(self._words, block.probabilities.max(0), self._held.max(0))
         ]
         up = f"\x1b[{len(lines)}A" if self._drawn else ""
         click.echo(up + "".join(f"\r{line}\x1b[K\n" for line in lines), nl=False)

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Mapping
 
-from daemon.config import CommandHook, EventType
+from daemon.config import CommandHook
 from daemon.events import Event
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ class Commands:
 
     name = "commands"
 
-    def __init__(self, hooks: Mapping[EventType, CommandHook]) -> None:
-        self._hooks: dict[str, CommandHook] = {**hooks}
+    def __init__(self, hooks: Mapping[str, CommandHook]) -> None:
+        self._hooks = dict(hooks)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,7 +53,7 @@ def test_a_retracted_firing_does_not_hide_the_next() -> None:
 @given(probabilities, rules)
 def test_never_twice_within_the_refractory_time(steps: list[float], rule: Rule) -> None:
     fired = [firing.step for firing in decide(steps, rule)]
-    assert all(b - a >= round(rule.refractory / STEP_SECONDS) for a, b in zip(fired, fired[1:]))
+    assert all(b - a >= round(rule.refractory / STEP_SECONDS) for a, b in pairwise(fired))
 
 
 @given(probabilities, rules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pty
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.process import Daemon, Json, configuration, events, porter
+from tests.runtime.process import PORTER, Daemon, Json, configuration, events, porter
 from tests.sounds import HIGH, LOW, RATE, s16le, scene, write
 
 TONES = {1.0: LOW, 2.5: HIGH, 4.0: LOW}
@@ -144,11 +145,7 @@ def test_a_pipe_that_pauses_is_lost_and_restored(
 
 
 def test_a_terminal_as_pipe_is_explained(environment: dict[str, str], config: Path) -> None:
-    import pty
-
-    master, slave = pty.openpty()
-    from tests.runtime.process import PORTER
-
+    _master, slave = pty.openpty()
     done = subprocess.run(
         [*PORTER, "run", "--config", str(config), "--pipe"],
         stdin=slave,

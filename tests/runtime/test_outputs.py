@@ -1,0 +1,172 @@
+"""Where events go: standard output, a file; and what happens when they cannot go there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import OutputError
+from daemon.events import AudioLost, Event, rfc3339
+from daemon.sinks.jsonl import JsonLines, open_file
+from tests.runtime.process import PORTER, Daemon, configuration, events, porter
+from tests.sounds import HIGH, LOW, s16le, scene, write
+
+SOUND = scene(6, {1.0: LOW, 2.0: HIGH, 3.0: LOW, 4.0: HIGH, 5.0: LOW})
+
+
+def test_a_file_gets_the_same_events_as_standard_output(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_text('{"an": "earlier run"}\n')
+    config = configuration(tmp_path / "config.yaml", events={"path": str(log)})
+    sound = write(tmp_path / "talk.wav", SOUND)
+    done = porter("run", "--config", config, "--file", sound, "--fast", environment=environment)
+    assert done.returncode == 0
+    assert log.read_text() == '{"an": "earlier run"}\n' + done.stdout
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one page."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a tiny file system")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount a tiny file system here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_daemon_and_leaves_whole_lines(
+    environment: dict[str, str], tmp_path: Path, small_disk: Path
+) -> None:
+    log = small_disk / "events.jsonl"
+    config = configuration(tmp_path / "config.yaml", events={"path": str(log)})
+    raw = s16le(scene(60, {1.0 + 2 * i: (LOW, HIGH)[i % 2] for i in range(25)}))
+    done = porter("run", "--config", config, "--pipe", environment=environment, stdin=raw)
+    assert done.returncode == 74
+    complaint = done.stderr.splitlines()[-1]
+    assert complaint == f"porter: error: {log}: no space left; make room and start again"
+    kept = log.read_text()
+    assert kept.endswith("\n")
+    whole = [json.loads(line) for line in kept.splitlines()]
+    assert whole[0]["type"] == "porter.started"
+    assert len(whole) >= 3
+    stopped = events(done.stdout)[-1]
+    assert stopped["type"] == "porter.stopped"
+    assert stopped["data"]["reason"] == "error"
+
+
+def test_a_full_device_as_standard_output(environment: dict[str, str], config: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*PORTER, "run", "--config", str(config), "--pipe"],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 74
+    assert done.stderr.splitlines()[-1].startswith("porter: error: standard output: no space left")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_ends_the_daemon(
+    start: Callable[..., Daemon], config: Path
+) -> None:
+    daemon = start("--config", config, "--pipe")
+    daemon.feed(s16le(scene(1)))
+    daemon.wait_for("porter.started")
+    assert daemon.process.stdout is not None
+    reader = daemon.process.stdout.fileno()
+    os.dup2(os.open("/dev/null", os.O_RDONLY), reader)  # the last reader of the pipe is gone
+    daemon.feed(s16le(scene(1, {0.3: LOW})))
+    assert daemon.process.wait(10) == 74
+    assert daemon.errors().splitlines()[-1] == (
+        "porter: error: standard output: closed by the program that reads it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("missing/events.jsonl", "No such file"), ("", "Is a directory")]
+)
+def test_a_file_that_cannot_be_opened_is_named(
+    environment: dict[str, str], tmp_path: Path, path: str, reason: str
+) -> None:
+    target = tmp_path / path
+    config = configuration(tmp_path / "config.yaml", events={"path": str(target)})
+    done = porter("run", "--config", config, "--pipe", environment=environment)
+    assert (done.returncode, done.stdout) == (74, "")
+    assert done.stderr.startswith(f"porter: error: events.path: {target}: cannot be written")
+    assert reason in done.stderr
+
+
+def test_a_reader_that_sleeps_delays_neither_the_sound_nor_the_end(
+    environment: dict[str, str], config: Path, tmp_path: Path
+) -> None:
+    """Nobody reads standard output, and its pipe fills up; the daemon goes on and stops in time."""
+    sound = write(tmp_path / "talk.wav", scene(300, {0.5 + i: LOW for i in range(299)}))
+    read, written = os.pipe()
+    process = subprocess.Popen(
+        [*PORTER, "run", "--config", str(config), "--file", str(sound), "--fast"],
+        stdout=written,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    os.close(written)
+    began = time.monotonic()
+    assert process.wait(30) == 0
+    assert time.monotonic() - began < 20
+    assert process.stderr is not None
+    assert "standard output did not finish in time" in process.stderr.read().decode()
+    process.stderr.close()
+    with os.fdopen(read, "rb") as pipe:
+        lines = pipe.read().decode().splitlines(keepends=True)
+    assert all(json.loads(line) for line in lines if line.endswith("\n"))
+
+
+def lost(reason: str) -> Event:
+    return Event(source="porter/test/pipe", time=rfc3339(0), data=AudioLost(reason=reason))
+
+
+def test_long_lines_pass_whole_through_a_slow_pipe() -> None:
+    async def send() -> bytes:
+        read, written = os.pipe()
+        sink = JsonLines("pipe", written, owned=True)
+        sending = asyncio.create_task(sink.send(lost("x" * 300_000)))
+        raw = b""
+        while not raw.endswith(b"\n"):
+            await asyncio.sleep(0.001)
+            raw += os.read(read, 10_000)
+        await sending
+        await sink.close()
+        os.close(read)
+        return raw
+
+    assert len(json.loads(asyncio.run(send()))["data"]["reason"]) == 300_000
+
+
+def test_a_line_that_the_disk_cuts_short_is_taken_back(small_disk: Path) -> None:
+    async def send() -> None:
+        sink = open_file(small_disk / "events.jsonl")
+        await sink.send(lost("short"))
+        with pytest.raises(OutputError, match="no space left"):
+            await sink.send(lost("x" * 10_000))
+        await sink.close()
+
+    asyncio.run(send())
+    (line,) = (small_disk / "events.jsonl").read_text().splitlines()
+    assert json.loads(line)["data"]["reason"] == "short"

@@ -1,0 +1,292 @@
+"""Signals, reload, and what a service manager is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.process import PORTER, Daemon, configuration
+from tests.sounds import HIGH, LOW, s16le, scene, write
+
+
+class Manager:
+    """The service manager's end of sd_notify."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self.environment = {"NOTIFY_SOCKET": str(path)}
+
+    def next(self, seconds: float = 10) -> str:
+        self._socket.settimeout(seconds)
+        return self._socket.recv(4_096).decode()
+
+    def watchdogs_within(self, seconds: float) -> int:
+        """Signs of life in a stretch of time; other messages must not come."""
+        count, deadline = 0, time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                assert self.next(left) == "WATCHDOG=1"
+                count += 1
+            except TimeoutError:
+                break
+        return count
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    manager = Manager(tmp_path / "notify")
+    yield manager
+    manager.close()
+
+
+class Microphone:
+    """Feeds a daemon's standard input in real time, until stopped."""
+
+    def __init__(self, daemon: Daemon, sound: bytes = s16le(scene(0.5))) -> None:
+        self._daemon, self._sound = daemon, sound
+        self._halt = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        place = 0
+        while not self._halt.wait(0.04):
+            chunk = self._sound[place : place + 1_280]
+            place = (place + 1_280) % len(self._sound)
+            try:
+                self._daemon.feed(chunk)
+            except (BrokenPipeError, ValueError):
+                return
+
+    def stop(self) -> None:
+        self._halt.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("source", ["pipe", "file"])
+def test_a_signal_stops_within_a_second(
+    start: Callable[..., Daemon], config: Path, tmp_path: Path, number: int, source: str
+) -> None:
+    if source == "pipe":
+        daemon = start("--config", config, "--pipe")
+    else:
+        sound = write(tmp_path / "long.wav", scene(30, {0.5: LOW}))
+        daemon = start("--config", config, "--file", sound)
+    daemon.wait_for("porter.started")
+    code, seconds = daemon.stop(number)
+    assert code == 0
+    assert seconds < 1
+    stopped = daemon.seen[-1]
+    assert stopped["type"] == "porter.stopped"
+    assert stopped["data"]["reason"] == "signal"
+    assert stopped["data"]["message"] == signal.Signals(number).name
+    assert "Traceback" not in daemon.errors()
+
+
+def test_ready_comes_after_the_first_sound(
+    start: Callable[..., Daemon], config: Path, manager: Manager
+) -> None:
+    daemon = start("--config", config, "--pipe", env=manager.environment)
+    daemon.wait_for("porter.started")
+    with pytest.raises(TimeoutError):
+        manager.next(0.5)
+    daemon.feed(s16le(scene(0.08)))
+    assert manager.next() == "READY=1"
+    daemon.stop()
+    assert manager.next() == "STOPPING=1"
+
+
+def test_the_watchdog_is_fed_while_there_is_life_and_only_then(
+    start: Callable[..., Daemon], config: Path, manager: Manager
+) -> None:
+    environment = manager.environment | {"WATCHDOG_USEC": "600000"}
+    daemon = start("--config", config, "--pipe", env=environment)
+    microphone = Microphone(daemon)
+    assert {manager.next(), manager.next()} == {"READY=1", "WATCHDOG=1"}
+    assert manager.watchdogs_within(2) >= 6  # at least one in half of each 0.6 s
+    pipeline = pipeline_thread(daemon.process.pid)
+    with frozen(pipeline):
+        manager.watchdogs_within(0.5)  # what it had earned before
+        assert manager.watchdogs_within(2) == 0
+    microphone.stop()
+    daemon.stop()
+
+
+def pipeline_thread(process: int) -> int:
+    """The thread that works most while sound comes in."""
+
+    def work() -> dict[int, int]:
+        tasks = Path(f"/proc/{process}/task").iterdir()
+        return {int(task.name): int((task / "schedstat").read_text().split()[2]) for task in tasks}
+
+    before = work()
+    time.sleep(0.5)
+    return max(work().items(), key=lambda item: item[1] - before.get(item[0], 0))[0]
+
+
+class frozen:
+    """Stops one thread of another process, as a deadlock would: with ptrace."""
+
+    def __init__(self, thread: int) -> None:
+        self._thread = thread
+
+    def __enter__(self) -> None:
+        script = (
+            "import ctypes, os, sys, time\n"
+            "libc = ctypes.CDLL(None, use_errno=True)\n"
+            "libc.ptrace.argtypes = [ctypes.c_long] * 4\n"
+            f"if libc.ptrace(16, {self._thread}, 0, 0): sys.exit('ptrace refused')\n"
+            f"os.waitpid({self._thread}, 0x40000000)\n"
+            "print('frozen', flush=True)\n"
+            "sys.stdin.read()\n"
+            f"libc.ptrace(17, {self._thread}, 0, 0)\n"
+        )
+        self._holder = subprocess.Popen(
+            [PORTER[0], "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != b"frozen\n":
+            self._holder.wait()
+            pytest.skip("may not stop a thread of another process here (ptrace)")
+
+    def __exit__(self, *_: object) -> None:
+        self._holder.communicate()
+
+
+def test_a_silent_pipe_is_no_hang(
+    start: Callable[..., Daemon], tmp_path: Path, manager: Manager
+) -> None:
+    """A source that is lost, and waited for, is legitimate: restarting would not bring it back."""
+    environment = manager.environment | {"WATCHDOG_USEC": "3000000"}
+    audio = {"source": "pipe", "stall_seconds": 0.3}
+    config = configuration(tmp_path / "config.yaml", audio=audio)
+    daemon = start("--config", config, env=environment)
+    daemon.feed(s16le(scene(0.16)))
+    daemon.wait_for("porter.audio.lost")
+    messages = {manager.next(), manager.next()}
+    assert messages == {"READY=1", "WATCHDOG=1"}
+    assert manager.watchdogs_within(4) >= 2
+    daemon.stop()
+
+
+def test_another_process_s_watchdog_is_not_fed(
+    start: Callable[..., Daemon], config: Path, manager: Manager
+) -> None:
+    environment = {"WATCHDOG_USEC": "200000", "WATCHDOG_PID": str(os.getpid())}
+    daemon = start("--config", config, "--pipe", env=manager.environment | environment)
+    microphone = Microphone(daemon)
+    assert manager.next() == "READY=1"
+    assert manager.watchdogs_within(1) == 0
+    microphone.stop()
+
+
+def test_reload_applies_other_words_thresholds_and_files(
+    start: Callable[..., Daemon], tmp_path: Path, manager: Manager
+) -> None:
+    path = tmp_path / "config.yaml"
+    configuration(path, audio={"source": "pipe"}, wake={"models": [{"model": "high"}]})
+    daemon = start("--config", path, env=manager.environment)
+    microphone = Microphone(daemon, s16le(scene(3, {0.8: LOW, 2.0: HIGH})))
+    assert daemon.wait_for("porter.wake.detected")["data"]["word"] == "high"
+    assert manager.next() == "READY=1"
+    log = tmp_path / "events.jsonl"
+    models = [{"model": "tones", "words": {"high": {"threshold": 0.9999}}}]
+    configuration(
+        path, audio={"source": "pipe"}, wake={"models": models}, events={"path": str(log)}
+    )
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    daemon.process.send_signal(signal.SIGHUP)
+    reloading = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", manager.next())
+    assert reloading
+    assert before <= int(reloading[1]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    assert manager.next() == "READY=1"
+    words, positions = [], []
+    for _ in range(3):
+        data = daemon.wait_for("porter.wake.detected")["data"]
+        words.append(data["word"])
+        positions.append(data["end"])
+    assert words[-2:] == ["low", "low"]  # at most one event was on its way during the reload
+    assert positions == sorted(positions), "the stream's time goes on"
+    assert positions[-1] - positions[-2] == pytest.approx(3.0, abs=0.2)
+    assert '"low"' in log.read_text()
+    microphone.stop()
+    assert daemon.stop()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("wake: [", "not valid YAML"),
+        ("audio: {sorce: pipe}", "unknown setting; did you mean 'source'?"),
+        ("wake: {models: [{model: nowhere}]}", "nowhere: no such model"),
+        (
+            "wake: {models: [{model: tones, words: {hihg: {threshold: 0.5}}}]}",
+            "did you mean 'high'",
+        ),
+        ("events: {path: /nowhere/events.jsonl}\nwake: {models: [{model: tones}]}", "events.path"),
+    ],
+)
+def test_a_bad_configuration_is_reported_and_the_old_one_stays(
+    start: Callable[..., Daemon], tmp_path: Path, manager: Manager, content: str, complaint: str
+) -> None:
+    path = configuration(tmp_path / "config.yaml", audio={"source": "pipe"})
+    daemon = start("--config", path, env=manager.environment)
+    microphone = Microphone(daemon, s16le(scene(2, {1.0: LOW})))
+    daemon.wait_for("porter.wake.detected")
+    assert manager.next() == "READY=1"
+    path.write_text(content)
+    daemon.process.send_signal(signal.SIGHUP)
+    log = daemon.wait_for_log("not reloaded")
+    (line,) = [line for line in log.splitlines() if "not reloaded" in line]
+    assert complaint in line
+    assert manager.next().startswith("RELOADING=1")
+    assert manager.next() == "READY=1"
+    assert daemon.wait_for("porter.wake.detected")["data"]["word"] == "low"
+    microphone.stop()
+    assert daemon.stop()[0] == 0
+
+
+def test_reload_can_change_the_source(start: Callable[..., Daemon], tmp_path: Path) -> None:
+    path = configuration(tmp_path / "config.yaml", audio={"source": "pipe"})
+    daemon = start("--config", path)
+    microphone = Microphone(daemon)
+    daemon.wait_for("porter.started")
+    time.sleep(0.3)
+    microphone.stop()
+    daemon.feed(s16le(scene(0.2)))
+    configuration(path, audio={"source": "file", "path": str(tmp_path / "missing.wav")})
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("missing.wav: cannot be opened")
+    sound = write(tmp_path / "talk.wav", scene(2, {1.0: HIGH}))
+    configuration(path, audio={"source": "file", "path": str(sound), "pace": "fast"})
+    daemon.process.send_signal(signal.SIGHUP)
+    assert daemon.wait_for("porter.wake.detected")["data"]["word"] == "high"
+    assert daemon.finish() == 0
+    assert daemon.seen[-1]["data"]["reason"] == "end of audio"
+
+
+def test_listening_begins_within_a_second(start: Callable[..., Daemon], config: Path) -> None:
+    """With room for a busy machine; the figure itself comes from the benchmark."""
+    times = []
+    for _ in range(3):
+        daemon = start("--config", config, "--pipe")
+        times.append(daemon.wait_for("porter.started")["data"]["startup_ms"])
+        daemon.stop()
+    assert min(times) < 2_000
