@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,33 +43,37 @@ def synthetic_negatives(words: Sequence[str], neural: int, seed: int) -> list[Ut
     return chosen
 
 
-def backgrounds(
-    root: Path | None, splits: Sequence[str], seed: int, minutes: float
-) -> list[tuple[float, Pool]]:
-    """Noise and music, with the shares of draws."""
-    filled: list[tuple[float, Pool]] = []
-    if root is not None:
-        noise = Pool()
-        noise.add(pools.recorded(root, "noise", splits))
-        filled.append((2.0, noise))
-    tunes = Pool()
-    tunes.add(pools.music(minutes, seed))
-    if tunes.sounds:
-        filled.append((1.0, tunes))
-    return filled
+@dataclass(frozen=True)
+class Recordings:
+    """The recordings that a run may use."""
 
+    root: Path | None
+    """Folder with `speech/`, `negative_words/` and `noise/`, each with its manifest; None: none."""
+    splits: tuple[str, ...] = ("train",)
+    calibration: bool | None = None
+    """Only those kept for calibration, only the others, or all."""
 
-def recorded_negatives(
-    root: Path | None, splits: Sequence[str], exclude: Sequence[str] = ()
-) -> list[tuple[float, Pool]]:
-    """Real speech and words of the shared data, without the labels in `exclude`."""
-    filled: list[tuple[float, Pool]] = []
-    for folder, left_out, share in RECORDED_SPEECH if root is not None else ():
-        assert root is not None
-        pool = Pool()
-        pool.add(pools.recorded(root, folder, splits, (*left_out, *exclude)))
-        filled.append((share, pool))
-    return filled
+    def negatives(self, exclude: Sequence[str] = ()) -> list[tuple[float, Pool]]:
+        """Real speech and words without the labels in `exclude`, with the shares of draws."""
+        filled: list[tuple[float, Pool]] = []
+        for folder, left_out, share in RECORDED_SPEECH if self.root else ():
+            assert self.root is not None
+            pool = Pool()
+            pool.add(pools.recorded(self.root, folder, self.splits, (*left_out, *exclude),
+                                    self.calibration))  # fmt: skip
+            filled.append((share, pool))
+        return filled
+
+    def backgrounds(self, seed: int, minutes: float) -> list[tuple[float, Pool]]:
+        """Noise, and music where games brought some, with the shares of draws."""
+        filled: list[tuple[float, Pool]] = []
+        if self.root:
+            noise = Pool()
+            noise.add(pools.recorded(self.root, "noise", self.splits, (), self.calibration))
+            filled.append((2.0, noise))
+        tunes = Pool()
+        tunes.add(pools.music(minutes, seed))
+        return filled + [(1.0, tunes)] * bool(tunes.sounds)
 
 
 def telephone_prompts(seed: int) -> list[tuple[float, Pool]]:
@@ -78,10 +83,16 @@ def telephone_prompts(seed: int) -> list[tuple[float, Pool]]:
     return [(1.5, pool)] if pool.sounds else []
 
 
-def for_trunk(root: Path | None, splits: Sequence[str], seed: int, utterances: Sequence[Utterance],
-              cache: SpeechCache) -> Databases:  # fmt: skip
+def for_trunk(recordings: Recordings, utterances: Sequence[Utterance], cache: SpeechCache, seed: int,
+              processes: int) -> Databases:  # fmt: skip
     """What the trunk hears: all speech there is, real and synthetic, over noise and music."""
     synthetic = Pool()
-    synthetic.add(pools.spoken(utterances, cache))
-    negatives = recorded_negatives(root, splits) + telephone_prompts(seed) + [(2.5, synthetic)]
-    return Databases({}, negatives, backgrounds(root, splits, seed, 60.0))
+    synthetic.add(pools.spoken(utterances, cache, processes))
+    negatives = recordings.negatives() + telephone_prompts(seed) + [(2.5, synthetic)]
+    return Databases({}, negatives, recordings.backgrounds(seed, 60.0))
+
+
+def containing(words: Sequence[str]) -> list[str]:
+    """Labels of recordings in which somebody says one of the words: never negatives."""
+    labels = ("hey_computer", "hey_savant", "hey_chatterbox", "amelia", "athena")
+    return [label for label in labels for word in words if word in label.split("_")]

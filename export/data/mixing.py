@@ -67,7 +67,7 @@ def mix(data: Databases, rng: np.random.Generator, positives: int = 3) -> Clip:
         if dry_end > CLIP - HOP:
             # Speech may run over the edge of the clip; a wake word is kept whole or left out.
             if word is None and at < CLIP:
-                samples[at:] += sound[: CLIP - at]
+                samples[at : at + len(sound)] += sound[: CLIP - at]
             break
         stop = min(CLIP, at + len(sound))
         samples[at:stop] += sound[: stop - at]
@@ -136,8 +136,7 @@ class _Channel:
 def _capture(samples: Audio, data: Databases, rng: np.random.Generator) -> Audio:
     """Adds the background at -5 to 25 dB SNR, then what the microphone and the codec do."""
     speech = augment.active_level(samples) if samples.any() else 10 ** (rng.uniform(-45, -20) / 20)
-    kind = rng.random()
-    if kind < 0.75:
+    if data.backgrounds and rng.random() < 0.75:
         noise = _pick(data.backgrounds, rng).stretch(CLIP, rng)
         if rng.random() < 0.3:
             noise = noise + np.roll(_pick(data.backgrounds, rng).stretch(CLIP, rng), CLIP // 3)

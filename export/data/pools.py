@@ -6,16 +6,19 @@ Sounds are kept as 16-bit integers (an hour is 115 MB) and become float32 when d
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 import soxr
+from tqdm import tqdm
 
 from daemon.audio.features import SAMPLE_RATE
 from export.data.speech import Audio, SpeechCache, Utterance, trim
@@ -57,23 +60,64 @@ def read(path: Path) -> Audio:
     return resampled
 
 
+CALIBRATION_EVERY = 8
+"""Of the recordings of a split, every eighth is kept from training, to set thresholds on."""
+
+
 def recorded(
-    root: Path, folder: str, splits: Sequence[str] = ("train",), exclude: Sequence[str] = ()
-) -> Iterable[Audio]:
-    """Recordings that a folder's manifest lists in one of the splits, but for excluded labels."""
+    root: Path, folder: str, splits: Sequence[str], exclude: Sequence[str] = (),
+    calibration: bool | None = None,
+) -> Iterable[Audio]:  # fmt: skip
+    """Recordings that a folder's manifest lists in one of the splits, but for excluded labels.
+
+    Args:
+        root: folder that the paths in the manifest are relative to.
+        folder: folder of the manifest.
+        splits: splits to take.
+        exclude: labels to leave out.
+        calibration: only those kept for calibration, only the others, or (None) all.
+    """
     with (root / folder / "manifest.csv").open(newline="") as manifest:
-        for row in csv.DictReader(manifest):
-            if row["split"] in splits and row["label"] not in exclude:
-                yield read(root / row["path"])
+        rows = [row for row in csv.DictReader(manifest) if row["split"] in splits]
+    for index, row in enumerate(rows):
+        kept = index % CALIBRATION_EVERY == 0
+        if row["label"] not in exclude and calibration in (None, kept):
+            yield read(root / row["path"])
+
+
+def speakers(folder: Path, hold_out: str | None) -> Iterable[Audio]:
+    """Recordings of a wake word: a folder of sound files, or one whose manifest names speakers.
+
+    Args:
+        folder: has sound files, or a `manifest.csv` with columns `path` and `source` (the speaker).
+        hold_out: a speaker to leave out, kept for a test.
+    """
+    if (folder / "manifest.csv").exists():
+        with (folder / "manifest.csv").open(newline="") as manifest:
+            rows = list(csv.DictReader(manifest))
+        paths = [folder.parent / row["path"] for row in rows if row["source"] != hold_out]
+    else:
+        paths = sorted(path for path in folder.rglob("*")
+                       if path.suffix.lower() in {".wav", ".flac", ".ogg", ".opus", ".mp3"})  # fmt: skip
+    yield from (trim(read(path)) for path in paths)
 
 
 def spoken(
-    utterances: Iterable[Utterance], cache: SpeechCache, ready: bool = False
+    utterances: Sequence[Utterance], cache: SpeechCache, processes: int = 1
 ) -> Iterable[Audio]:
-    """Synthesised utterances; `ready` takes only those that the cache holds already."""
+    """Synthesised utterances (n,), those that are not in the cache made first."""
+    missing = [utterance for utterance in utterances if not cache.path(utterance).exists()]
+    if missing:
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
+            made = pool.imap_unordered(partial(_synthesise, cache), missing, chunksize=8)
+            for _ in tqdm(made, total=len(missing), desc="speaking", unit="word"):
+                pass
     for utterance in utterances:
-        if not ready or cache.path(utterance).exists():
-            yield cache.get(utterance)
+        yield cache.get(utterance)
+
+
+def _synthesise(cache: SpeechCache, utterance: Utterance) -> None:
+    cache.get(utterance)
 
 
 def music(minutes: float, seed: int) -> Iterable[Audio]:

@@ -7,6 +7,7 @@ cost and with the same numbers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +32,46 @@ class SpeechTeacher:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
+        self._graph = _opened(path)
         self._session = onnxruntime.InferenceSession(
-            _opened(path), options, providers=["CPUExecutionProvider"]
+            self._graph, options, providers=["CPUExecutionProvider"]
         )
 
     def __call__(self, levels: Array) -> Array:
         """(frames, 32) levels to ((frames - 76) // 8 + 1, 96) embeddings."""
         columns: Array = self._session.run(None, {"levels": levels[None, None]})[0]
         return columns[0, :, :, 0].T
+
+    def activations(self, levels: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
+        """Of every convolution in turn: its outputs before and after the rectifier.
+
+        Args:
+            levels: clips (frames, 32), all of one length.
+
+        Yields:
+            two arrays (clips, channels, time, bands); for the last layer, twice the same.
+        """
+        model = onnx.load_from_string(self._graph)
+        consumers = {node.input[0]: node for node in model.graph.node}
+        pairs = []
+        for node in model.graph.node:
+            if node.op_type == "Conv":
+                linear = rectified = node.output[0]
+                while rectified in consumers and consumers[rectified].op_type in ("LeakyRelu", "Max"):
+                    rectified = consumers[rectified].output[0]
+                pairs.append((linear, rectified))
+        for linear, rectified in pairs:
+            wanted = sorted({linear, rectified})
+            del model.graph.output[:]
+            model.graph.output.extend(onnx.helper.make_tensor_value_info(name, 1, None)
+                                      for name in wanted)  # fmt: skip
+            session = onnxruntime.InferenceSession(
+                model.SerializeToString(), providers=["CPUExecutionProvider"]
+            )
+            runs = [dict(zip(wanted, session.run(wanted, {"levels": clip[None, None]}), strict=True))
+                    for clip in levels]  # fmt: skip
+            yield (np.concatenate([run[linear] for run in runs]),
+                   np.concatenate([run[rectified] for run in runs]))  # fmt: skip
 
 
 def _opened(path: Path) -> bytes:

@@ -6,32 +6,35 @@ inverse of the teacher's variance, so that the share of variance explained is on
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from export.data.mixing import Databases, mix
+from export.trunk import layerwise
 from export.trunk.model import WIDTHS, Trunk
-
-Teacher = Callable[[np.ndarray], np.ndarray]
+from export.trunk.teacher import SpeechTeacher
 
 
 @dataclass(frozen=True)
 class TrunkRecipe:
     """Everything that shapes a training run of the trunk."""
 
-    clips: int = 10_000
+    clips: int = 5_000
     """10 s mixtures, each made once and learnt from twice: once fresh, once from a buffer."""
     batch: int = 4
-    rate: float = 3e-3
+    rate: float = 1e-3
     """Peak learning rate (one cycle, AdamW)."""
+    fitted: int = 40
+    """Clips for the layer-by-layer start."""
     seed: int = 0
     widths: tuple[int, ...] = WIDTHS
     workers: int = 1
@@ -40,7 +43,7 @@ class TrunkRecipe:
 class Mixtures(Dataset[tuple[Tensor, Tensor]]):
     """Mixed clips as (levels (998, 32), teacher's embeddings (116, 96)), one an index."""
 
-    def __init__(self, data: Databases, teacher: Teacher, count: int, seed: int) -> None:
+    def __init__(self, data: Databases, teacher: SpeechTeacher, count: int, seed: int) -> None:
         self.data, self.teacher, self.count, self.seed = data, teacher, count, seed
 
     def __len__(self) -> int:
@@ -55,7 +58,7 @@ class Mixtures(Dataset[tuple[Tensor, Tensor]]):
 
 
 def train(
-    recipe: TrunkRecipe, data: Databases, validation: Databases, teacher: Teacher, folder: Path
+    recipe: TrunkRecipe, data: Databases, validation: Databases, teacher: SpeechTeacher, folder: Path
 ) -> Trunk:
     """Train or resume; writes `trunk.pt` (checkpoint) and `trunk.jsonl` (log) into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +79,9 @@ def train(
         optimiser.load_state_dict(saved["optimiser"])
         schedule.load_state_dict(saved["schedule"])
         done = saved["step"]
+    else:
+        start = Mixtures(data, teacher, recipe.fitted, recipe.seed + 2)
+        layerwise.fit(trunk, teacher, [start[i][0].numpy() for i in range(recipe.fitted)])
     mixtures = Mixtures(data, teacher, recipe.clips, recipe.seed)
     rest = torch.utils.data.Subset(mixtures, range(done * recipe.batch, recipe.clips))
     loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers, drop_last=True,
@@ -140,6 +146,29 @@ def explained_variance(
         errors = [((trunk.columns(levels[None, None].to(device))[0] - target.to(device)).square()
                    * weight).mean() for levels, target in clips]  # fmt: skip
     return 1 - float(torch.stack(errors).mean())
+
+
+def publish(folder: Path, out: Path, data: Databases) -> Path:
+    """Write `trunk.pt` (weights alone) and its card `trunk.yaml`; returns the card."""
+    saved = torch.load(folder / "trunk.pt", map_location="cpu", weights_only=True)
+    out.mkdir(parents=True, exist_ok=True)
+    weights = out / "trunk.pt"
+    torch.save({"trunk": saved["trunk"], "recipe": saved["recipe"]}, weights)
+    hours = [round(pool.seconds / 3600, 2) for _, pool in data.negatives + data.backgrounds]
+    card = {
+        "kind": "trunk", "name": "trunk", "version": "1", "file": weights.name,
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "licence": "MIT for the weights; learnt from the teacher's outputs (Apache-2.0)",
+        "summary": "Speech embedding, 96-D every 80 ms, shared by all wake words (training only)",
+        "data": {"taught_by": "Google's speech embedding network, by its outputs on the mixtures",
+                 "hours_of_sound": sum(hours), "mixed_hours": saved["recipe"]["clips"] / 360},
+        "recipe": saved["recipe"], "seed": saved["recipe"]["seed"],
+        "figures": {"explained_variance_held_out": round(saved["explained"], 4),
+                    "steps": saved["step"]},
+    }  # fmt: skip
+    target = out / "trunk.yaml"
+    target.write_text(yaml.safe_dump(card, sort_keys=False))
+    return target
 
 
 def load(path: Path) -> Trunk:

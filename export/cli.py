@@ -1,0 +1,59 @@
+"""The `porter-export` command: trains models and measures them."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from daemon.errors import PorterError
+
+COMMANDS = {"trunk": "export.trunk.cli", "wake": "export.wake.cli", "evaluate": "export.evaluate_cli"}
+"""Where each command lives; imported only when it is called, since torch takes seconds to load."""
+
+
+class Commands(click.Group):
+    """Commands by name, each imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Commands)
+def cli() -> None:
+    """Train Porter's models and measure them.
+
+    \b
+    Example, a word of your own from synthetic voices alone:
+        porter-export wake --word "hello porter" --out models/
+    """
+
+
+def main() -> None:
+    """Entry point: a failure is one line on stderr, and the exit code says of what kind."""
+    from export.data.speech import EngineMissing
+
+    try:
+        cli()
+    except PorterError as error:
+        click.echo(f"porter-export: error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except EngineMissing as error:
+        click.echo(f"porter-export: error: {error}", err=True)
+        sys.exit(69)  # EX_UNAVAILABLE
+
+
+def existing_folder(path: Path | None, option: str) -> Path | None:
+    """Checks a folder given by an option, so that hours of work do not end in a typing error."""
+    if path is not None and not path.is_dir():
+        raise click.BadParameter(f"{path} is not a folder", param_hint=option)
+    return path

@@ -1,0 +1,129 @@
+"""From PyTorch to the ONNX file that ships: export, metadata, parity, card."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import torch
+import yaml
+
+from daemon.audio.features import HOP, SAMPLE_RATE
+from daemon.cards import METADATA_KEY
+from export.wake.model import WakeGraph
+
+TOLERANCE = 1e-4
+OPSET = 20
+Audio = npt.NDArray[np.float32]
+
+
+class ParityError(RuntimeError):
+    """The exported graph does not give the numbers of the network that it was made from."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Largest differences of a probability over a clip."""
+
+    onnx_to_torch: float
+    hop_to_clip: float
+
+
+def export_wake(graph: WakeGraph, path: Path, name: str, words: Sequence[str], version: str) -> None:
+    """Write the streaming graph with the dynamo exporter; the file appears whole or not at all."""
+    graph = graph.cpu().eval()
+    state = graph.initial_state()
+    names = [f"state_{index:02d}" for index in range(len(state))]
+    steps = torch.export.Dim("steps", min=1, max=4096)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph, (torch.randn(1, HOP * 4), state), dynamo=True, opset_version=OPSET,
+            input_names=["pcm", *names],
+            output_names=["probability", "embedding", *(f"next_{name}" for name in names)],
+            dynamic_shapes=({1: HOP * steps}, [None] * len(state)), verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    model = program.model_proto
+    # The recurrent layer's translation writes the example's length into the shapes behind it.
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        if value.name == "probability":
+            value.type.tensor_type.shape.dim[1].dim_param = "steps"
+    described = {"kind": "wake", "name": name, "version": version, "words": list(words),
+                 "sample_rate": SAMPLE_RATE, "hop": HOP}  # fmt: skip
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(described)})
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    onnx.checker.check_model(model)
+    partial = path.with_suffix(".tmp")
+    onnx.save(model, str(partial))
+    partial.replace(path)
+
+
+def check_parity(graph: WakeGraph, path: Path, samples: Audio) -> Parity:
+    """Compare the file with the network, and hop by hop with the whole clip.
+
+    Args:
+        graph: the network.
+        path: the exported file.
+        samples: (n,) a clip with speech in it, n a multiple of 1,280.
+
+    Raises:
+        ParityError: a difference is above 1e-4.
+    """
+    with torch.inference_mode():
+        expected = graph(torch.from_numpy(samples[None]), graph.initial_state())[0].numpy()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    whole = _run(session, [samples])
+    hops = _run(session, list(samples.reshape(-1, HOP)))
+    parity = Parity(float(np.abs(whole - expected).max()), float(np.abs(hops - whole).max()))
+    if max(parity.onnx_to_torch, parity.hop_to_clip) > TOLERANCE:
+        raise ParityError(f"{path}: {parity} is above {TOLERANCE}")
+    return parity
+
+
+def _run(session: Any, parts: Sequence[Audio]) -> npt.NDArray[np.float32]:
+    inputs = session.get_inputs()[1:]
+    state = {each.name: np.zeros(each.shape, np.float32) for each in inputs}
+    probabilities = []
+    for part in parts:
+        probability, _, *following = session.run(None, {"pcm": part[None], **state})
+        state = dict(zip(state, following, strict=True))
+        probabilities.append(probability)
+    return np.concatenate(probabilities, axis=1)
+
+
+def write_card(path: Path, name: str, version: str, words: Sequence[Mapping[str, Any]], summary: str,
+               licence: str, **free: Any) -> Path:  # fmt: skip
+    """Write the card of an ONNX file beside it; `free` holds data, recipe, seed and figures."""
+    card = {"kind": "wake", "name": name, "version": version, "file": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "licence": licence,
+            "summary": summary, "input": {"sample_rate": SAMPLE_RATE, "hop": HOP},
+            "words": [dict(word) for word in words], **free}  # fmt: skip
+    target = path.with_suffix(".yaml")
+    partial = target.with_suffix(".tmp")
+    partial.write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100))
+    partial.replace(target)
+    return target
+
+
+def parity_figures(parity: Parity) -> dict[str, float]:
+    """Parity as a card states it."""
+    return {name: float(f"{value:.2g}") for name, value in asdict(parity).items()}

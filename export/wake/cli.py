@@ -1,0 +1,64 @@
+"""`porter-export wake`: trains wake words on a shared trunk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import torch
+
+from export.data import pools
+from export.trunk import train as trunk_training
+from export.wake.recipe import Sources, WakeRecipe, quick, run
+from export.wake.train import HeadRecipe
+
+
+@click.command()
+@click.option("--word", "words", multiple=True, required=True,
+              help="The word or phrase; several are trained on one set of mixtures.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True,
+              help="Folder for NAME.onnx and its card.")  # fmt: skip
+@click.option("--trunk", "trunk_path", type=click.Path(exists=True, path_type=Path),
+              default=Path("models/trunk.pt"), show_default=True,
+              help="The shared trunk, from porter-export trunk.")  # fmt: skip
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder of recordings: speech/, negative_words/, noise/. Without: synthesis alone.")  # fmt: skip
+@click.option("--positives", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder of real recordings of the word.")  # fmt: skip
+@click.option("--hold-out", help="A speaker of the positives to keep for a test.")
+@click.option("--neural", default=WakeRecipe.neural, show_default=True,
+              help="Neural utterances of each word.")  # fmt: skip
+@click.option("--rivals", default=WakeRecipe.rivals, show_default=True,
+              help="Neural utterances of rival words.")  # fmt: skip
+@click.option("--clips", default=WakeRecipe.clips, show_default=True, help="Mixtures of 10 s.")
+@click.option("--epochs", default=HeadRecipe.epochs, show_default=True)
+@click.option("--members", default=HeadRecipe.members, show_default=True,
+              help="Heads whose logits are averaged.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Equal seeds give equal models.")
+@click.option("--quick", "is_quick", is_flag=True,
+              help="A smoke test in under three minutes: few voices, no neural ones.")  # fmt: skip
+@click.option("--work", type=click.Path(path_type=Path),
+              help="Folder of mixtures and checkpoints; a run that was cut off goes on there.")  # fmt: skip
+@click.option("--processes", default=os.cpu_count() or 1, show_default=True)
+def wake(words: tuple[str, ...], out: Path, trunk_path: Path, data: Path | None,
+         positives: Path | None, hold_out: str | None, neural: int, rivals: int, clips: int, epochs: int,
+         members: int, seed: int, is_quick: bool, work: Path | None, processes: int) -> None:  # fmt: skip
+    """Train a streaming wake word from synthetic voices, and recordings if there are some.
+
+    \b
+    Example:
+        porter-export wake --word activate --data audio/ --out models/
+    """
+    if positives and len(words) > 1:
+        raise click.UsageError("--positives are recordings of one word: give one --word")
+    recipe = WakeRecipe(words, neural, rivals, clips, seed=seed,
+                        head=HeadRecipe(epochs=epochs, members=members, seed=seed))  # fmt: skip
+    if is_quick:
+        recipe = quick(words, seed)
+    torch.set_num_threads(processes)
+    folder = work or pools.cache_folder() / "wake"
+    sources = Sources(data, positives, hold_out, folder, processes)
+    for card in run(replace(recipe, words=words), sources, trunk_training.load(trunk_path), out):
+        click.echo(str(card))

@@ -1,0 +1,212 @@
+"""The whole way from a word to a model: speak, mix, listen, learn, calibrate, export, verify."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from daemon.audio.features import SAMPLE_RATE
+from export import convert
+from export.data import pools
+from export.data.casting import cast
+from export.data.databases import (
+    Recordings,
+    containing,
+    synthetic_negatives,
+    synthetic_positives,
+    telephone_prompts,
+)
+from export.data.mixing import Databases, mix
+from export.data.pools import Pool
+from export.data.speech import SpeechCache, Utterance
+from export.trunk.model import Trunk
+from export.wake.bank import Bank, fingerprint
+from export.wake.calibrate import REFRACTORY, SMOOTHING, OperatingPoint, calibrate
+from export.wake.model import Committee, WakeGraph
+from export.wake.train import HeadRecipe, train
+
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class WakeRecipe:
+    """Everything that shapes the training of wake words."""
+
+    words: tuple[str, ...]
+    neural: int = 1_600
+    """Neural voices that say each word; formant and unit voices come on top."""
+    rivals: int = 1_500
+    """Neural utterances of rival words and sentences; as many again by formant and unit voices."""
+    clips: int = 12_000
+    calibration_clips: int = 1_000
+    false_accepts_per_hour: float = 1.0
+    """Of calibration mixtures, which are dense in rival words."""
+    head: HeadRecipe = field(default_factory=HeadRecipe)
+    seed: int = 0
+    quick: bool = False
+    """A few formant voices and minutes instead of hours: a smoke test, not a model."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a run takes its recordings from and keeps its work."""
+
+    data: Path | None
+    """Folder of shared recordings."""
+    positives: Path | None
+    """Folder of real recordings of the (only) word."""
+    hold_out: str | None
+    """A speaker among them who is kept for a test."""
+    work: Path
+    processes: int = 2
+
+
+def quick(words: tuple[str, ...], seed: int) -> WakeRecipe:
+    """The recipe of a smoke test: under three minutes on two cores."""
+    return WakeRecipe(words, neural=0, rivals=0, clips=500, calibration_clips=250, seed=seed,
+                      head=HeadRecipe(epochs=20, members=1, seed=seed), quick=True)  # fmt: skip
+
+
+def run(recipe: WakeRecipe, sources: Sources, trunk: Trunk, out: Path) -> list[Path]:
+    """Train every word of a recipe; returns the cards that were written."""
+    cache = SpeechCache(pools.cache_folder() / "speech")
+    work = sources.work / f"{'-'.join(recipe.words)}-{_key(recipe, sources)}"
+    learning = Bank(work / "learn", recipe.clips, recipe.seed,
+                    lambda: _databases(recipe, sources, cache, calibration=False))  # fmt: skip
+    learning.render(sources.processes)
+    checking = Bank(work / "calibrate", recipe.calibration_clips, recipe.seed + 1,
+                    lambda: _databases(recipe, sources, cache, calibration=True))  # fmt: skip
+    checking.render(sources.processes)
+    heard, check = learning.hear(trunk), checking.hear(trunk)
+    out.mkdir(parents=True, exist_ok=True)
+    cards = []
+    for column, word in enumerate(recipe.words):
+        folder = work / fingerprint(trunk)
+        head = train(recipe.head, heard, column, folder, word)
+        probabilities = predict(head, check.embeddings)
+        point = calibrate(probabilities, check.labels[:, :, column], recipe.false_accepts_per_hour)
+        cards.append(_ship(recipe, sources, trunk, head, word, point, cache, out))
+    return cards
+
+
+def predict(head: Committee, embeddings: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    """(clips, steps, 96) embeddings to (clips, steps) probabilities, each clip from silence."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(embeddings), 100):
+            part = torch.from_numpy(embeddings[start : start + 100]).float()
+            state = head.initial_state(len(part))
+            parts.append(torch.sigmoid(head.stream(part, state)[0]).numpy())
+    return np.concatenate(parts)
+
+
+def positives_of(recipe: WakeRecipe, word: str, calibration: bool) -> list[Utterance]:
+    """Who says a word; voices for calibration are drawn with another seed."""
+    if recipe.quick:
+        seed = recipe.seed + 500 * calibration
+        return cast(word, "espeak", 24 if calibration else 120, seed) + cast(
+            word, "flite", 12, seed
+        )
+    if calibration:
+        return (cast(word, "kokoro", recipe.neural, recipe.seed)[-recipe.neural // 16 :]
+                + cast(word, "espeak", 40, recipe.seed + 500) + cast(word, "flite", 10, 500))  # fmt: skip
+    everyone = synthetic_positives(word, recipe.neural, recipe.seed)
+    kept = set(cast(word, "kokoro", recipe.neural, recipe.seed)[-recipe.neural // 16 :])
+    return [utterance for utterance in everyone if utterance not in kept]
+
+
+def _databases(
+    recipe: WakeRecipe, sources: Sources, cache: SpeechCache, calibration: bool
+) -> Databases:
+    positives: dict[str, Pool] = {}
+    for word in recipe.words:
+        positives[word] = Pool()
+        spoken = positives_of(recipe, word, calibration)
+        positives[word].add(pools.spoken(spoken, cache, sources.processes))
+        if sources.positives and not calibration:
+            real = list(pools.speakers(sources.positives, sources.hold_out))
+            # Real recordings are few; repeated, they are a tenth of what is drawn.
+            positives[word].add(real * max(1, len(spoken) // (9 * max(1, len(real)))))
+    rivals = 40 if recipe.quick else recipe.rivals
+    spoken = synthetic_negatives(recipe.words, rivals, recipe.seed + 900 * calibration)
+    spoken = [each for each in spoken if not recipe.quick or each.engine != "kokoro"]
+    if calibration:
+        spoken = [each for each in spoken if each.engine != "kokoro"]
+    synthetic = Pool()
+    synthetic.add(pools.spoken(spoken, cache, sources.processes))
+    recordings = Recordings(sources.data, ("train",), calibration)
+    negatives = recordings.negatives(containing(recipe.words)) + [(3.0, synthetic)]
+    if not calibration:
+        negatives += telephone_prompts(recipe.seed)
+    return Databases(positives, negatives,
+                     recordings.backgrounds(recipe.seed + calibration, 10.0 if recipe.quick else 60.0))  # fmt: skip
+
+
+def _ship(recipe: WakeRecipe, sources: Sources, trunk: Trunk, head: Committee, word: str,
+          point: OperatingPoint, cache: SpeechCache, out: Path) -> Path:  # fmt: skip
+    graph = WakeGraph(trunk, [head])
+    name = word.replace(" ", "_")
+    path = out / f"{name}.onnx"
+    convert.export_wake(graph, path, name, [word], VERSION)
+    parity = convert.check_parity(graph, path, _probe(recipe, word, cache))
+    lengths = [len(sound) for sound in pools.spoken(positives_of(recipe, word, True), cache)]
+    words: Sequence[dict[str, Any]] = [{
+        "word": word, "threshold": point.threshold, "smoothing": SMOOTHING,
+        "refractory": REFRACTORY, "duration": round(float(np.median(lengths)) / SAMPLE_RATE, 2),
+        "delay": point.delay,
+    }]  # fmt: skip
+    return convert.write_card(
+        path, name, VERSION, words,
+        summary=f'Streaming wake word "{word}": shared speech trunk and a head trained for the word',
+        licence="MIT for the weights; see data for what they were trained on",
+        data=describe_data(recipe, sources, word),
+        recipe=json.loads(json.dumps(asdict(recipe))) | {"trunk": fingerprint(trunk)},
+        seed=recipe.seed,
+        figures={
+            "parity": convert.parity_figures(parity),
+            "calibration": {key: round(value, 4) for key, value in asdict(point).items()},
+        },
+    )  # fmt: skip
+
+
+def describe_data(recipe: WakeRecipe, sources: Sources, word: str) -> list[str]:
+    """What a model was trained on, for its card."""
+    engines: dict[str, int] = {}
+    for utterance in positives_of(recipe, word, False):
+        engines[utterance.engine] = engines.get(utterance.engine, 0) + 1
+    spoken = ", ".join(f"{count} by {engine}" for engine, count in engines.items())
+    said = [f"positives, synthetic: {spoken}"]
+    if sources.positives:
+        held = f", without {sources.hold_out}" if sources.hold_out else ""
+        said.append(f"positives, real: recordings of the deep learning course{held}")
+    said.append(f"negatives, synthetic: {2 * recipe.rivals} rival words and sentences")
+    if sources.data:
+        said.append("negatives, real, train splits only: spoken coffee orders, LibriSpeech "
+                    "excerpts, other wake words, single words, spoken digits")  # fmt: skip
+        said.append("backgrounds: ESC-10 and room noise (train split), game music from Debian")
+    said.append("trunk: distilled from Google's speech embedding network (Apache-2.0)")
+    return said
+
+
+def _probe(recipe: WakeRecipe, word: str, cache: SpeechCache) -> npt.NDArray[np.float32]:
+    """A clip with the word in it, for the parity check."""
+    pool = Pool()
+    pool.add(pools.spoken(positives_of(recipe, word, True)[-5:], cache))
+    data = Databases({word: pool}, [(1.0, pool)], [])
+    return mix(data, np.random.default_rng(recipe.seed)).samples
+
+
+def _key(recipe: WakeRecipe, sources: Sources) -> str:
+    shaping = asdict(recipe) | {"data": bool(sources.data), "hold_out": sources.hold_out,
+                                "positives": bool(sources.positives)}  # fmt: skip
+    for after_the_bank in ("head", "false_accepts_per_hour"):
+        shaping.pop(after_the_bank)
+    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:10]
