@@ -166,7 +166,7 @@ def find_card(model: Path | str) -> Path:
     for folder in folders:
         if (card := folder / f"{model}.yaml").is_file():
             return card
-    known = sorted({card.stem for folder in folders for card in folder.glob("*.yaml")})
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.onnx")})
     looked = ", ".join(map(str, folders))
     hint = suggest(str(model), known) if known else "there is none at all; see docs/train.md"
     raise ModelError(f"{model}: no such model in {looked}; {hint}")

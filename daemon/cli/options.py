@@ -40,13 +40,15 @@ def override(
     """
     if sum((file is not None, device is not None, pipe)) > 1:
         raise click.UsageError("--file, --device and --pipe exclude each other; give one of them")
+    if device == "":
+        raise click.UsageError("--device is empty; give an index or a part of a name")
     if fast and file is None and config.audio.source != "file":
         raise click.UsageError("--fast works with files only; give --file, too")
     audio: dict[str, Any] = config.audio.model_dump()
     if file is not None:
         audio |= {"source": "file", "path": file, "device": None}
     elif device is not None:
-        wanted = int(device) if device.isdigit() else device
+        wanted = int(device) if device.isdecimal() else device
         audio |= {"source": "microphone", "device": wanted, "path": None}
     elif pipe:
         audio |= {"source": "pipe", "device": None, "path": None}

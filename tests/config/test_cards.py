@@ -11,7 +11,9 @@ import pytest
 
 from daemon import documents
 from daemon.cards import (
+    ModelCard,
     WakeCard,
+    check_files,
     check_metadata,
     effective_words,
     find_card,
@@ -89,9 +91,9 @@ def test_own_models_come_before_those_that_ship(models):
 
 def test_every_model_that_ships_is_what_its_card_says():
     for path in shipped_models().glob("*.yaml"):
-        card = load_wake_card(path)
+        card = read_card(path, ModelCard if documents.read(path).data["kind"] != "wake" else WakeCard)
+        check_files(card)
         assert card.name == path.stem
-        assert card.licence
 
 
 def test_no_such_model(models):
