@@ -161,7 +161,7 @@ def test_a_stopped_process_is_restarted_by_the_watchdog(machine: Container) -> N
 
 
 def test_a_frozen_pipeline_is_restarted_by_the_watchdog(machine: Container) -> None:
-    """Only the pipeline's thread is frozen; the rest of the process lives on, and must not count."""
+    """Only the thread that listens is frozen; the rest of the process lives, and must not count."""
     listen(machine)
     main = process(machine)
     restarts = int(machine.show("NRestarts"))
@@ -265,8 +265,8 @@ def test_upgrade_keeps_the_configuration_and_a_failed_one_the_old_version(
 ) -> None:
     listen(machine)
     main, release = process(machine), (machine.root / "opt/porter/current").readlink()
-    machine.run("printf broken > /tmp/porter-9-py3-none-any.whl")
-    failed = machine.attempt("scripts/install /tmp/porter-9-py3-none-any.whl", timeout=300)
+    machine.run("printf broken > /srv/porter-9-py3-none-any.whl")
+    failed = machine.attempt("scripts/install /srv/porter-9-py3-none-any.whl", timeout=300)
     assert failed.returncode == 1
     assert len(failed.stdout.splitlines()) == 2, failed.stdout  # what it does, and why it failed
     assert process(machine) == main
