@@ -1,0 +1,110 @@
+"""Hours of sound in which nobody says the wake word, made on the fly and never stored.
+
+Speech and words of held-out recordings and of synthetic voices, prompts, music and noise, mixed as
+training clips are: rooms, microphones, codecs, -5 to 25 dB SNR. The same seed gives the same hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from daemon.errors import SourceError
+from export.data import pools
+from export.data.casting import cast, pronunciation
+from export.data.databases import Recordings, containing, telephone_prompts
+from export.data.mixing import CLIP, Databases, mix
+from export.data.pools import Pool
+from export.data.sentences import sentence
+from export.data.speech import Audio, EngineMissing, SpeechCache, Utterance
+
+CLIP_SECONDS = CLIP / 16_000
+SEED = 7_000
+"""Seeds from here on draw voices, sentences and excerpts that no recipe draws."""
+OTHER_WORDS = ("computer", "alexa", "activate", "hello", "porter", "open", "computing", "election",
+               "motivate", "captivate", "active", "actor", "elevate", "electric")  # fmt: skip
+
+
+def held_out_sound(word: str, shared: Path | None, utterances: int, seed: int = SEED) -> Databases:
+    """What the hours are mixed from.
+
+    Args:
+        word: the wake word, which nothing may contain.
+        shared: folder of recordings (only split `test` is used), or None.
+        utterances: fresh sentences and words by the quick speech engines; made once, then cached.
+        seed: of everything drawn.
+
+    Raises:
+        SourceError: there is no speech of any kind.
+    """
+    cache = SpeechCache(pools.cache_folder() / "speech")
+    root = shared / "data/audio" if shared and (shared / "data/audio").is_dir() else None
+    recordings = Recordings(root, ("test",))
+    negatives = recordings.negatives(containing([word]))
+    synthetic = ((3.0, _synthetic(word, cache, utterances, seed)), (1.0, _neural(word, cache)))
+    negatives += [(share, pool) for share, pool in synthetic if pool.sounds]
+    try:
+        negatives += [(0.7, pool) for _, pool in telephone_prompts(seed)]
+    except FileNotFoundError as error:
+        raise SourceError("ffmpeg is not installed; it decodes the recorded prompts") from error
+    if not negatives:
+        raise SourceError("no speech to mix: install espeak-ng or flite, or pass --shared")
+    return Databases({}, negatives, recordings.backgrounds(seed, 60.0))
+
+
+def _synthetic(word: str, cache: SpeechCache, count: int, seed: int) -> Pool:
+    """Fresh sentences and words by engines that are many times faster than real time."""
+    rng, pool = np.random.default_rng(seed), Pool()
+    target = "".join(pronunciation(word))
+    texts = [sentence(rng) if rng.random() < 0.7 else str(rng.choice(OTHER_WORDS))
+             for _ in range(count)]  # fmt: skip
+    engines = ["espeak", "espeak", "flite"]
+    chosen: list[Utterance] = []
+    for number, text in enumerate(texts):
+        if not _says(text, target):
+            chosen += cast(text.rstrip(".?!"), engines[number % 3], 1, seed + number)
+    try:
+        pool.add(pools.spoken(chosen, cache))
+    except EngineMissing:
+        return Pool()
+    return pool
+
+
+def _neural(word: str, cache: SpeechCache) -> Pool:
+    """What training another word left in the cache of neural speech; nothing is made for this."""
+    others = [other for other in ("computer", "alexa", "activate") if other != word]
+    found = [each for other in others for each in cast(other, "kokoro", 400, 0)
+             if cache.path(each).exists()]  # fmt: skip
+    pool = Pool()
+    pool.add(cache.get(each) for each in found)
+    return pool
+
+
+def _says(text: str, target: str) -> bool:
+    """Whether the words of a text sound out the target somewhere within one of them."""
+    for each in text.lower().split():
+        try:
+            if target in "".join(pronunciation(each.strip(".,?!"))):
+                return True
+        except KeyError:
+            continue
+    return False
+
+
+def clips(
+    data: Databases, hours: float, seed: int = SEED, progress: bool = True
+) -> Iterator[Audio]:
+    """Consecutive parts (160000,) of the stream."""
+    count = round(hours * 3600 / CLIP_SECONDS)
+    for number in tqdm(range(count), desc=f"{hours:g} h", unit="clip", disable=not progress):
+        yield mix(data, np.random.default_rng([seed, number])).samples
+
+
+def contents(data: Databases) -> str:
+    """What the sound is mixed from, for a report."""
+    said = sum(pool.seconds for _, pool in data.negatives) / 3600
+    heard = sum(pool.seconds for _, pool in data.backgrounds) / 3600
+    return f"mixed from {said:.2f} h of speech and words and {heard:.2f} h of noise and music"
