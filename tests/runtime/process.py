@@ -11,10 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 Json = dict[str, Any]
@@ -109,6 +110,10 @@ class Daemon:
         """What it has written to standard error."""
         return self._stderr.read_text()
 
+    def pipeline_thread(self) -> int:
+        """The thread that listens; while no commands run, it is the one that was started last."""
+        return max(int(task.name) for task in Path(f"/proc/{self.process.pid}/task").iterdir())
+
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
         """Send a signal; the exit code and the seconds until the end."""
         began = time.monotonic()
@@ -134,6 +139,33 @@ class Daemon:
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+
+
+@contextlib.contextmanager
+def frozen(thread: int) -> Iterator[None]:
+    """Stop one thread of another process, as a deadlock would: with ptrace."""
+    script = (
+        "import ctypes, os, sys\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.ptrace.argtypes = [ctypes.c_long] * 4\n"
+        f"if libc.ptrace(16, {thread}, 0, 0): sys.exit('refused')\n"  # PTRACE_ATTACH
+        f"os.waitpid({thread}, 0x40000000)\n"  # __WALL
+        "print('frozen', flush=True)\n"
+        "sys.stdin.read()\n"
+        f"libc.ptrace(17, {thread}, 0, 0)\n"  # PTRACE_DETACH
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        if holder.stdout.readline() != b"frozen\n":
+            pytest.skip("may not stop a thread of another process here (ptrace)")
+        yield
+        holder.stdin.close()
 
 
 def base_environment(models: Path) -> dict[str, str]:

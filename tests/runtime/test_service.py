@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.process import PORTER, Daemon, configuration
+from tests.runtime.process import Daemon, configuration, frozen
 from tests.sounds import HIGH, LOW, s16le, scene, write
 
 
@@ -118,56 +117,11 @@ def test_the_watchdog_is_fed_while_there_is_life_and_only_then(
     microphone = Microphone(daemon)
     assert {manager.next(), manager.next()} == {"READY=1", "WATCHDOG=1"}
     assert manager.watchdogs_within(2) >= 6  # at least one in half of each 0.6 s
-    pipeline = pipeline_thread(daemon.process.pid)
-    with frozen(pipeline):
+    with frozen(daemon.pipeline_thread()):
         manager.watchdogs_within(0.5)  # what it had earned before
         assert manager.watchdogs_within(2) == 0
     microphone.stop()
     daemon.stop()
-
-
-def pipeline_thread(process: int) -> int:
-    """The thread that works most while sound comes in."""
-
-    def work() -> dict[int, int]:
-        tasks = Path(f"/proc/{process}/task").iterdir()
-        return {int(task.name): int((task / "schedstat").read_text().split()[2]) for task in tasks}
-
-    before = work()
-    time.sleep(0.5)
-    return max(work().items(), key=lambda item: item[1] - before.get(item[0], 0))[0]
-
-
-class frozen:
-    """Stops one thread of another process, as a deadlock would: with ptrace."""
-
-    def __init__(self, thread: int) -> None:
-        self._thread = thread
-
-    def __enter__(self) -> None:
-        script = (
-            "import ctypes, os, sys, time\n"
-            "libc = ctypes.CDLL(None, use_errno=True)\n"
-            "libc.ptrace.argtypes = [ctypes.c_long] * 4\n"
-            f"if libc.ptrace(16, {self._thread}, 0, 0): sys.exit('ptrace refused')\n"
-            f"os.waitpid({self._thread}, 0x40000000)\n"
-            "print('frozen', flush=True)\n"
-            "sys.stdin.read()\n"
-            f"libc.ptrace(17, {self._thread}, 0, 0)\n"
-        )
-        self._holder = subprocess.Popen(
-            [PORTER[0], "-c", script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert self._holder.stdout is not None
-        if self._holder.stdout.readline() != b"frozen\n":
-            self._holder.wait()
-            pytest.skip("may not stop a thread of another process here (ptrace)")
-
-    def __exit__(self, *_: object) -> None:
-        self._holder.communicate()
 
 
 def test_a_silent_pipe_is_no_hang(
