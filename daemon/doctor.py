@@ -28,6 +28,9 @@ UNIT = "porter.service"
 HOP_LIMIT_MS = 40.0
 """A hop lasts 80 ms; a model that needs half of that leaves too little for the rest."""
 _TRIAL_HOPS = 25
+REINSTALL = "run pip install --force-reinstall, as in docs/install.md"
+SOUND_CARDS = Path("/dev/snd")
+SYSTEMD = Path("/run/systemd/system")
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,20 @@ def examine(path: Path | None) -> Iterator[Check]:
         for line in str(error).splitlines():
             yield Check("configuration", "file", False, line, "correct the line")
         yield Check("configuration", "file", None, "the rest is checked with the defaults")
-    yield from _inference(config)
+    yield from _guarded("inference", _inference(config))
     for wanted in config.wake.models:
-        yield from _model(config, wanted)
-    yield from _audio(config)
+        yield from _guarded(f"model {wanted.model}", _model(config, wanted))
+    yield from _guarded("audio", _audio(config))
+    yield from _guarded("permissions", _permissions(_needs_microphone(config)))
     yield from _service()
+
+
+def _guarded(group: str, checks: Iterator[Check]) -> Iterator[Check]:
+    """The checks, the last of them a failure if a library is missing or broken."""
+    try:
+        yield from checks
+    except Exception as error:  # ONNX Runtime, PortAudio and broken wheels raise what they like
+        yield Check(group, "check", False, _line(error), REINSTALL)
 
 
 def _versions() -> Iterator[Check]:
@@ -76,7 +88,7 @@ def _library(module: str) -> Check:
     try:
         found = import_module(module)
     except Exception as error:  # whatever a broken wheel raises
-        return Check("versions", module, False, _line(error), "run pip install --force-reinstall .")
+        return Check("versions", module, False, _line(error), REINSTALL)
     return Check("versions", module, True, str(found.__version__))
 
 
@@ -90,16 +102,12 @@ def _sound_file() -> Check:
 
 
 def _inference(config: Config) -> Iterator[Check]:
+    import onnxruntime
+
     from daemon.inference import choose_providers, cuda_obstacle
 
-    try:
-        import onnxruntime
-
-        available = onnxruntime.get_available_providers()
-        obstacle = cuda_obstacle()
-    except Exception:  # already reported with the versions
-        return
-    yield Check("inference", "built in", None, ", ".join(available))
+    obstacle = cuda_obstacle()
+    yield Check("inference", "built in", None, ", ".join(onnxruntime.get_available_providers()))
     yield Check("inference", "CUDA", None, f"not used: {obstacle}" if obstacle else "works")
     wanted = config.inference.provider
     try:
@@ -157,9 +165,6 @@ def _trial(config: Config, card: WakeCard, group: str) -> Iterator[Check]:
     except PorterError as error:
         yield Check(group, "runs", False, _line(error), "copy the model and its card again")
         return
-    except Exception as error:  # ONNX Runtime's own errors have no common base
-        yield Check(group, "runs", False, _line(error), "train it again: docs/train.md")
-        return
     yield Check(group, "metadata", True, "the model and its card agree")
     if not bool(np.isfinite(probabilities).all()):
         fix = "train it again: docs/train.md"
@@ -178,21 +183,23 @@ def _parity(card: WakeCard, group: str) -> Check:
     return Check(group, "parity", None, f"largest difference, from its card: {said}")
 
 
+def _needs_microphone(config: Config) -> bool:
+    return config.audio.enabled and config.audio.source == "microphone"
+
+
 def _audio(config: Config) -> Iterator[Check]:
-    audio = config.audio
+    audio, needed = config.audio, _needs_microphone(config)
     if not audio.enabled:
         yield Check("audio", "source", None, "audio is switched off (audio.enabled)")
-        return
-    needed = audio.source == "microphone"
-    if audio.path is not None:
-        there = os.access(audio.path, os.R_OK) and audio.path.is_file()
+    elif audio.path is not None:
+        there = audio.path.is_file() and os.access(audio.path, os.R_OK)
         fix = None if there else "check audio.path: no such file, or no permission to read it"
         yield Check("audio", "file", there, str(audio.path), fix)
     elif not needed:
         yield Check("audio", "source", True, "pipe: raw sound on standard input")
-    try:
-        from daemon.audio.microphone import find_device, input_devices, portaudio
+    from daemon.audio.microphone import find_device, input_devices, portaudio
 
+    try:
         yield Check("audio", "PortAudio", True, portaudio().get_portaudio_version()[1])
         devices = input_devices()
         for each in devices:
@@ -200,22 +207,22 @@ def _audio(config: Config) -> Iterator[Check]:
             yield Check("audio", f"device {each.index}", None, what)
         if needed:
             yield Check("audio", "microphone", True, find_device(audio.device, devices).name)
-    except Exception as error:  # PortAudio has errors of its own
-        fix = None
-        if needed:
-            fix = "plug in a microphone, set audio.device, or use audio.source: file or pipe"
-        ok = False if needed else None
-        yield Check("audio", "microphone", ok, _line(error).partition(", or see `porter")[0], fix)
-    yield from _permissions(needed)
+    except PorterError as error:
+        reason = _line(error).partition(", or see `porter")[0]
+        fix = "plug in a microphone, set audio.device, or use audio.source: file or pipe"
+        yield Check(
+            "audio", "microphone", False if needed else None, reason, fix if needed else None
+        )
 
 
 def _permissions(needed: bool) -> Iterator[Check]:
-    nodes = sorted(Path("/dev/snd").glob("pcm*c"))
-    user = pwd.getpwuid(os.geteuid()).pw_name if _has_name() else str(os.geteuid())
+    nodes = sorted(SOUND_CARDS.glob("pcm*c"))
+    user = _user_name()
     if not nodes:
-        yield Check("permissions", "sound card", None, "no capture device in /dev/snd")
+        yield Check("permissions", "sound card", None, f"no capture device in {SOUND_CARDS}")
         return
-    readable = [node for node in nodes if os.access(node, os.R_OK | os.W_OK)]
+    may = [os.access(node, os.R_OK | os.W_OK, effective_ids=True) for node in nodes]
+    readable = [node for node, allowed in zip(nodes, may) if allowed]
     fits = bool(readable) or not needed
     fix = None if fits else f"run sudo usermod -aG audio {user}, then log in again"
     groups = sorted(_group_name(each) for each in {*os.getgroups(), os.getegid()})
@@ -223,12 +230,11 @@ def _permissions(needed: bool) -> Iterator[Check]:
     yield Check("permissions", "sound card", fits, detail, fix)
 
 
-def _has_name() -> bool:
+def _user_name() -> str:
     try:
-        pwd.getpwuid(os.geteuid())
+        return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
-        return False
-    return True
+        return str(os.geteuid())
 
 
 def _group_name(number: int) -> str:
@@ -239,7 +245,7 @@ def _group_name(number: int) -> str:
 
 
 def _service() -> Iterator[Check]:
-    if shutil.which("systemctl") is None or not Path("/run/systemd/system").is_dir():
+    if shutil.which("systemctl") is None or not SYSTEMD.is_dir():
         yield Check("service", UNIT, None, "systemd does not run here")
         return
     properties = "LoadState,ActiveState,SubState,UnitFileState,NRestarts"

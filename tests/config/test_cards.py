@@ -91,7 +91,9 @@ def test_own_models_come_before_those_that_ship(models):
 
 def test_every_model_that_ships_is_what_its_card_says():
     for path in shipped_models().glob("*.yaml"):
-        card = read_card(path, ModelCard if documents.read(path).data["kind"] != "wake" else WakeCard)
+        card = read_card(
+            path, ModelCard if documents.read(path).data["kind"] != "wake" else WakeCard
+        )
         check_files(card)
         assert card.name == path.stem
 
