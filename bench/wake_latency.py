@@ -21,7 +21,7 @@ from bench.common import ROOT, json_option, machine, plain_errors, porter, show,
 from daemon.errors import SourceError
 
 MATCH_SECONDS = 1.5
-"""An event up to this long after a word's end is that word's."""
+"""An event from a word's onset until this long after its end is that word's."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Arrival:
 
     word: str
     stream_end: float
-    """The daemon's estimate of the word's end, in seconds of the stream."""
+    """The daemon's own estimate of the word's end, in seconds of the stream."""
     stream_now: float
     """Seconds of the stream that had been played when the line was read."""
 
@@ -57,21 +57,21 @@ def main(
 ) -> None:
     """Time from the end of each word to its event."""
     with plain_errors():
-        ends = _ends(labels or recording.with_suffix(".csv"), word)
+        spoken = _spoken(labels or recording.with_suffix(".csv"), word)
         delays, missed = [], 0
         for _ in range(repeat):
             arrivals = listen(recording, config)
-            for end in ends:
+            for onset, end in spoken:
                 after = [
-                    a.stream_now - end
-                    for a in arrivals
-                    if a.word == word and 0 <= a.stream_now - end <= MATCH_SECONDS
+                    each.stream_now - end
+                    for each in arrivals
+                    if each.word == word and onset <= each.stream_now <= end + MATCH_SECONDS
                 ]
                 delays += after[:1]
                 missed += not after
     facts: dict[str, Any] = {
         "machine": machine(),
-        "words": len(ends) * repeat,
+        "words": len(spoken) * repeat,
         "missed": missed,
         "milliseconds": sorted(round(1000 * delay) for delay in delays),
     }
@@ -121,15 +121,17 @@ def _wall(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _ends(labels: Path, word: str) -> list[float]:
+def _spoken(labels: Path, word: str) -> list[tuple[float, float]]:
+    """Onset and end of each time that the word is said, in seconds."""
     try:
         with labels.open(newline="", encoding="utf-8") as file:
-            ends = [float(row["end"]) for row in csv.DictReader(file) if row["word"] == word]
+            rows = [row for row in csv.DictReader(file) if row["word"] == word]
+            spoken = [(float(row["onset"]), float(row["end"])) for row in rows]
     except (OSError, KeyError, ValueError) as error:
         raise SourceError(f"{labels}: {error!r}; it needs columns onset, end and word") from error
-    if not ends:
+    if not spoken:
         raise SourceError(f"{labels}: no row says {word!r}")
-    return ends
+    return spoken
 
 
 if __name__ == "__main__":
