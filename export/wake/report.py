@@ -81,7 +81,7 @@ def text(measured: dict[str, Any]) -> str:
             f"{name} (smoothing {rule['smoothing']}, refractory {rule['refractory']:g} s)",
             f"  {'':22} threshold  misses{'':28} false accepts an hour",
         ]
-        lines.append(_line("at the card's threshold", each["at_threshold"]))
+        lines.append(_line("at its own threshold", each["at_threshold"]))
         for allowed, point in each["at_false_accepts"].items():
             lines.append(_line(f"at most {allowed} false accepts", point))
         for key, found in each["by"].items():
@@ -102,7 +102,7 @@ def _groups(key: str, found: list[dict[str, Any]]) -> list[str]:
     ]
     if len(found) < 2 or not wrong:
         return []
-    lines = [f"  by {key}, at the card's threshold ({len(wrong)} of {len(found)} with errors):"]
+    lines = [f"  by {key}, at its own threshold ({len(wrong)} of {len(found)} with errors):"]
     for group in wrong[:SHOWN_GROUPS]:
         lines.append(
             f"    {group['name']:30}  {_misses(group['misses']):34} "
