@@ -94,15 +94,23 @@ def summary(spoken: list[Spoken], detections: list[Heard]) -> str:
     return "\n".join(lines)
 
 
+def processor_time(process: int) -> float:
+    """Seconds of processor time that a running process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main(command: list[str]) -> int:
     """Run the daemon to its end; its exit code, or 1 when it heard nothing at all."""
-    began = time.monotonic()
+    began, loading = time.monotonic(), 0.0
     detections = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
         assert daemon.stdout is not None
         for line in daemon.stdout:
             arrived = time.time()
             print(line, end="", flush=True)
+            if not loading:  # the first event says that everything is loaded
+                began, loading = time.monotonic(), processor_time(daemon.pid)
             if detection := heard(line, arrived):
                 detections.append(detection)
         _, status, usage = os.wait4(daemon.pid, 0)
@@ -110,11 +118,13 @@ def main(command: list[str]) -> int:
     if daemon.returncode:
         return daemon.returncode if daemon.returncode > 0 else 1
     seconds = time.monotonic() - began
-    cpu = usage.ru_utime + usage.ru_stime
+    listening = usage.ru_utime + usage.ru_stime - loading
     print()
     print(summary(read_labels(LABELS), detections))
-    print(f"processor time      {cpu:.2f} s in {seconds:.1f} s: {cpu / seconds:.1%} of a core,")
-    print("                    loading included")
+    print(
+        f"processor time      {listening:.2f} s while listening for {seconds:.1f} s, "
+        f"{listening / seconds:.1%} of a core; {loading:.2f} s to load"
+    )
     print(f"peak memory         {usage.ru_maxrss * 1024 / 1e6:.0f} MB", flush=True)
     return 0 if detections else 1
 
