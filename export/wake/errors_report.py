@@ -151,7 +151,8 @@ th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; 
 th { cursor: pointer; position: sticky; top: 0; background: #fff; white-space: nowrap; }
 th[aria-sort=ascending]::after { content: " \\25b2"; }
 th[aria-sort=descending]::after { content: " \\25bc"; }
-img { width: 480px; }
+audio { width: 14rem; }
+img { width: 440px; }
 </style>
 <h1>$title</h1>
 <p>$note. Click a heading to sort.</p>
