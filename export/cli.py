@@ -10,7 +10,11 @@ import click
 
 from daemon.errors import PorterError
 
-COMMANDS = {"trunk": "export.trunk.cli", "wake": "export.wake.cli", "evaluate": "export.evaluate_cli"}
+COMMANDS = {
+    "trunk": "export.trunk.cli",
+    "wake": "export.wake.cli",
+    "evaluate": "export.evaluate_cli",
+}
 """Where each command lives; imported only when it is called, since torch takes seconds to load."""
 
 
@@ -18,9 +22,11 @@ class Commands(click.Group):
     """Commands by name, each imported on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is no such."""
         if cmd_name not in COMMANDS:
             return None
         command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)

@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import logging
+import multiprocessing
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,9 +43,16 @@ class Parity:
     hop_to_clip: float
 
 
-def export_wake(graph: WakeGraph, path: Path, name: str, words: Sequence[str], version: str) -> None:
+def export_wake(
+    graph: WakeGraph, path: Path, name: str, words: Sequence[str], version: str
+) -> None:
     """Write the streaming graph with the dynamo exporter; the file appears whole or not at all."""
-    graph = graph.cpu().eval()
+    # In a process of its own: torch 2.13 cannot export a second GRU in one process.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        process.submit(_export_wake, graph.cpu().eval(), path, name, list(words), version).result()
+
+
+def _export_wake(graph: WakeGraph, path: Path, name: str, words: list[str], version: str) -> None:
     state = graph.initial_state()
     names = [f"state_{index:02d}" for index in range(len(state))]
     steps = torch.export.Dim("steps", min=1, max=4096)
@@ -51,11 +60,15 @@ def export_wake(graph: WakeGraph, path: Path, name: str, words: Sequence[str], v
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            graph, (torch.randn(1, HOP * 4), state), dynamo=True, opset_version=OPSET,
+            graph,
+            (torch.randn(1, HOP * 4), state),
+            dynamo=True,
+            opset_version=OPSET,
             input_names=["pcm", *names],
             output_names=["probability", "embedding", *(f"next_{name}" for name in names)],
-            dynamic_shapes=({1: HOP * steps}, [None] * len(state)), verbose=False,
-        )  # fmt: skip
+            dynamic_shapes=({1: HOP * steps}, [None] * len(state)),
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     # The recurrent layer's translation writes the example's length into the shapes behind it.
@@ -63,8 +76,14 @@ def export_wake(graph: WakeGraph, path: Path, name: str, words: Sequence[str], v
     for value in model.graph.output:
         if value.name == "probability":
             value.type.tensor_type.shape.dim[1].dim_param = "steps"
-    described = {"kind": "wake", "name": name, "version": version, "words": list(words),
-                 "sample_rate": SAMPLE_RATE, "hop": HOP}  # fmt: skip
+    described = {
+        "kind": "wake",
+        "name": name,
+        "version": version,
+        "words": words,
+        "sample_rate": SAMPLE_RATE,
+        "hop": HOP,
+    }
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(described)})
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -110,13 +129,28 @@ def _run(session: Any, parts: Sequence[Audio]) -> npt.NDArray[np.float32]:
     return np.concatenate(probabilities, axis=1)
 
 
-def write_card(path: Path, name: str, version: str, words: Sequence[Mapping[str, Any]], summary: str,
-               licence: str, **free: Any) -> Path:  # fmt: skip
+def write_card(
+    path: Path,
+    name: str,
+    version: str,
+    words: Sequence[Mapping[str, Any]],
+    summary: str,
+    licence: str,
+    **free: Any,
+) -> Path:
     """Write the card of an ONNX file beside it; `free` holds data, recipe, seed and figures."""
-    card = {"kind": "wake", "name": name, "version": version, "file": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "licence": licence,
-            "summary": summary, "input": {"sample_rate": SAMPLE_RATE, "hop": HOP},
-            "words": [dict(word) for word in words], **free}  # fmt: skip
+    card = {
+        "kind": "wake",
+        "name": name,
+        "version": version,
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "licence": licence,
+        "summary": summary,
+        "input": {"sample_rate": SAMPLE_RATE, "hop": HOP},
+        "words": [dict(word) for word in words],
+        **free,
+    }
     target = path.with_suffix(".yaml")
     partial = target.with_suffix(".tmp")
     partial.write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100))

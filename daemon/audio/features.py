@@ -74,8 +74,9 @@ def _bin_range() -> tuple[int, int]:
 
 def _all_mel_filters() -> npt.NDArray[np.float64]:
     hertz = np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT
-    edges = _mel_to_hertz(np.linspace(*_hertz_to_mel(np.array([MEL_LOW_HZ, MEL_HIGH_HZ])),
-                                      MEL_BANDS + 2))  # fmt: skip
+    edges = _mel_to_hertz(
+        np.linspace(*_hertz_to_mel(np.array([MEL_LOW_HZ, MEL_HIGH_HZ])), MEL_BANDS + 2)
+    )
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (hertz[:, None] - low) / (centre - low)
     falling = (high - hertz[:, None]) / (high - centre)

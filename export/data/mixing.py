@@ -1,7 +1,7 @@
 """Mixes words, speech and backgrounds into clips with labels, anew for every clip.
 
-The recipe is that of the trigger-word exercise in the deep learning course (three databases overlaid
-into 10 s clips, labels made by construction), with rooms, microphones and codecs added.
+The recipe is that of the trigger-word exercise in the deep learning course (three databases
+overlaid into 10 s clips, labels made by construction), with rooms, microphones and codecs added.
 """
 
 from __future__ import annotations

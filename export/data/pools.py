@@ -33,10 +33,12 @@ class Pool:
     sounds: list[Stored] = field(default_factory=list)
 
     def add(self, sounds: Iterable[Audio]) -> None:
+        """Keep sounds (n,) each."""
         self.sounds.extend((np.clip(s, -1, 1) * 32_767).astype(np.int16) for s in sounds)
 
     @property
     def seconds(self) -> float:
+        """Length of all sounds together."""
         return sum(map(len, self.sounds)) / SAMPLE_RATE
 
     def draw(self, rng: np.random.Generator) -> Audio:
@@ -47,7 +49,7 @@ class Pool:
         """A stretch (length,) of a sound, repeated where the sound is shorter."""
         sound = self.draw(rng)
         if len(sound) <= length:
-            return np.resize(sound, length)
+            return np.resize(sound, length).astype(np.float32)
         start = int(rng.integers(len(sound) - length + 1))
         return sound[start : start + length]
 
@@ -65,9 +67,12 @@ CALIBRATION_EVERY = 8
 
 
 def recorded(
-    root: Path, folder: str, splits: Sequence[str], exclude: Sequence[str] = (),
+    root: Path,
+    folder: str,
+    splits: Sequence[str],
+    exclude: Sequence[str] = (),
     calibration: bool | None = None,
-) -> Iterable[Audio]:  # fmt: skip
+) -> Iterable[Audio]:
     """Recordings that a folder's manifest lists in one of the splits, but for excluded labels.
 
     Args:
@@ -97,8 +102,11 @@ def speakers(folder: Path, hold_out: str | None) -> Iterable[Audio]:
             rows = list(csv.DictReader(manifest))
         paths = [folder.parent / row["path"] for row in rows if row["source"] != hold_out]
     else:
-        paths = sorted(path for path in folder.rglob("*")
-                       if path.suffix.lower() in {".wav", ".flac", ".ogg", ".opus", ".mp3"})  # fmt: skip
+        paths = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.suffix.lower() in {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+        )
     yield from (trim(read(path)) for path in paths)
 
 
@@ -122,9 +130,20 @@ def _synthesise(cache: SpeechCache, utterance: Utterance) -> None:
 
 def music(minutes: float, seed: int) -> Iterable[Audio]:
     """Excerpts of 30 s from the music of Debian's games, from anywhere on the system."""
-    folders = ("wesnoth", "wesnoth/1.16", "warzone2100", "frozen-bubble", "hyperrogue", "singularity")
-    files = sorted(path for folder in folders for path in Path("/usr/share/games", folder).rglob("*.ogg")
-                   if path.stat().st_size > 400_000)  # fmt: skip
+    folders = (
+        "wesnoth",
+        "wesnoth/1.16",
+        "warzone2100",
+        "frozen-bubble",
+        "hyperrogue",
+        "singularity",
+    )
+    files = sorted(
+        path
+        for folder in folders
+        for path in Path("/usr/share/games", folder).rglob("*.ogg")
+        if path.stat().st_size > 400_000
+    )
     rng = np.random.default_rng(seed)
     for _ in range(int(minutes * 2) if files else 0):
         with sf.SoundFile(files[int(rng.integers(len(files)))]) as sound:
@@ -142,8 +161,26 @@ def prompts(seed: int, share: float = 1.0) -> Iterable[Audio]:
         # G.722 has no header: the files of a speaker decode as one stream in one go.
         stream = b"".join(path.read_bytes() for path in files)
         decoded = subprocess.run(
-            ["ffmpeg", "-v", "error", "-f", "g722", "-i", "-", "-ar", str(SAMPLE_RATE), "-ac", "1",
-             "-f", "s16le", "-"], input=stream, capture_output=True, check=True).stdout  # fmt: skip
+            [
+                "ffmpeg",
+                "-v",
+                "error",
+                "-f",
+                "g722",
+                "-i",
+                "-",
+                "-ar",
+                str(SAMPLE_RATE),
+                "-ac",
+                "1",
+                "-f",
+                "s16le",
+                "-",
+            ],
+            input=stream,
+            capture_output=True,
+            check=True,
+        ).stdout
         samples = np.frombuffer(decoded, np.int16).astype(np.float32) / 32_768
         start = 0
         for path in files:
@@ -155,5 +192,5 @@ def prompts(seed: int, share: float = 1.0) -> Iterable[Audio]:
 
 
 def cache_folder() -> Path:
-    """Where training keeps what is slow to make: `$XDG_CACHE_HOME/porter`, else `~/.cache/porter`."""
+    """Where training keeps what is slow to make: `porter` in `$XDG_CACHE_HOME` or `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "porter"

@@ -31,9 +31,17 @@ KOKORO_RATE = 24_000
 """Sample rate of Kokoro's output, in Hz."""
 
 _KOKORO_SPELLING = (
-    ("eɪ", "A"), ("aɪ", "I"), ("ɔɪ", "Y"), ("oʊ", "O"), ("əʊ", "Q"), ("aʊ", "W"),
-    ("dʒ", "ʤ"), ("tʃ", "ʧ"), ("r", "ɹ"), ("ɚ", "əɹ"),
-)  # fmt: skip
+    ("eɪ", "A"),
+    ("aɪ", "I"),
+    ("ɔɪ", "Y"),
+    ("oʊ", "O"),
+    ("əʊ", "Q"),
+    ("aʊ", "W"),
+    ("dʒ", "ʤ"),
+    ("tʃ", "ʧ"),
+    ("r", "ɹ"),
+    ("ɚ", "əɹ"),
+)
 _ZERO_WIDTH = dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff"))
 
 
@@ -98,6 +106,7 @@ class SpeechCache:
         self.folder = folder
 
     def path(self, utterance: Utterance) -> Path:
+        """Where an utterance is or will be kept."""
         key = utterance.key()
         return self.folder / key[:2] / f"{key}.flac"
 
@@ -140,8 +149,10 @@ def _kokoro(utterance: Utterance) -> Audio:
     ids = [vocabulary[symbol] for symbol in spelled if symbol in vocabulary]
     tokens = np.array([[0, *ids, 0]], np.int64)
     row = min(len(ids) - 1 + utterance.style, 509)
-    style = sum(float(weight) * _kokoro_style(name)[row] for name, weight in
-                (part.split(":") for part in utterance.voice.split("+")))  # fmt: skip
+    style = sum(
+        float(weight) * _kokoro_style(name)[row]
+        for name, weight in (part.split(":") for part in utterance.voice.split("+"))
+    )
     speed = np.array([utterance.speed], np.float32)
     audio = session.run(None, {"tokens": tokens, "style": style[None], "speed": speed})[0]
     resampled: Audio = soxr.resample(audio.ravel().astype(np.float32), KOKORO_RATE, SAMPLE_RATE)
@@ -181,20 +192,49 @@ def _espeak(utterance: Utterance) -> Audio:
     accent_and_variant = f"{utterance.accent}+{utterance.voice}"
     rate = str(round(175 * utterance.speed))
     pitch = str(int(np.clip(50 + 4 * utterance.pitch, 0, 99)))
-    return _wave(_run("espeak-ng", "-v", accent_and_variant, "-s", rate, "-p", pitch,
-                      "--stdout", utterance.text))  # fmt: skip
+    return _wave(
+        _run(
+            "espeak-ng",
+            "-v",
+            accent_and_variant,
+            "-s",
+            rate,
+            "-p",
+            pitch,
+            "--stdout",
+            utterance.text,
+        )
+    )
 
 
 def _flite(utterance: Utterance) -> Audio:
     stretch = f"duration_stretch={1 / utterance.speed:.3f}"
-    return _wave(_run("flite", "-voice", utterance.voice, "--setf", stretch,
-                      "-t", utterance.text, "-o", "/dev/stdout"))  # fmt: skip
+    return _wave(
+        _run(
+            "flite",
+            "-voice",
+            utterance.voice,
+            "--setf",
+            stretch,
+            "-t",
+            utterance.text,
+            "-o",
+            "/dev/stdout",
+        )
+    )
 
 
 def _festival(utterance: Utterance) -> Audio:
-    wave = _run("text2wave", "-eval", f"(voice_{utterance.voice})",
-                "-eval", f"(Parameter.set 'Duration_Stretch {1 / utterance.speed:.3f})",
-                "-o", "-", stdin=utterance.text.encode())  # fmt: skip
+    wave = _run(
+        "text2wave",
+        "-eval",
+        f"(voice_{utterance.voice})",
+        "-eval",
+        f"(Parameter.set 'Duration_Stretch {1 / utterance.speed:.3f})",
+        "-o",
+        "-",
+        stdin=utterance.text.encode(),
+    )
     return _wave(wave)
 
 
@@ -209,14 +249,18 @@ def _wave(data: bytes) -> Audio:
     return resampled
 
 
-_PACKAGES = {"espeak-ng": "espeak-ng", "flite": "flite",
-             "text2wave": "festival festvox-us-slt-hts festvox-kallpc16k"}  # fmt: skip
+_PACKAGES = {
+    "espeak-ng": "espeak-ng",
+    "flite": "flite",
+    "text2wave": "festival festvox-us-slt-hts festvox-kallpc16k",
+}
 
 
 def _run(program: str, *arguments: str, stdin: bytes = b"") -> bytes:
     try:
-        return subprocess.run([program, *arguments], input=stdin, capture_output=True, check=True,
-                              timeout=60).stdout  # fmt: skip
+        return subprocess.run(
+            [program, *arguments], input=stdin, capture_output=True, check=True, timeout=60
+        ).stdout
     except FileNotFoundError as error:
         raise EngineMissing(
             f"{program} is not installed; on Debian: apt-get install {_PACKAGES[program]}"
@@ -224,5 +268,8 @@ def _run(program: str, *arguments: str, stdin: bytes = b"") -> bytes:
 
 
 _ENGINES: dict[str, Callable[[Utterance], Audio]] = {
-    "kokoro": _kokoro, "espeak": _espeak, "flite": _flite, "festival": _festival,
-}  # fmt: skip
+    "kokoro": _kokoro,
+    "espeak": _espeak,
+    "flite": _flite,
+    "festival": _festival,
+}

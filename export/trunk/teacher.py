@@ -1,8 +1,8 @@
 """The speech teacher: Google's speech embedding network (Apache-2.0), as a target to distil from.
 
 The published graph looks at 76 frames at a time. Every layer of it is valid in time, so with its
-input opened to any length one run gives the embeddings of all windows of a clip, at an eighth of the
-cost and with the same numbers.
+input opened to any length one run gives the embeddings of all windows of a clip, at an eighth of
+the cost and with the same numbers.
 """
 
 from __future__ import annotations
@@ -57,21 +57,29 @@ class SpeechTeacher:
         for node in model.graph.node:
             if node.op_type == "Conv":
                 linear = rectified = node.output[0]
-                while rectified in consumers and consumers[rectified].op_type in ("LeakyRelu", "Max"):
+                while rectified in consumers and consumers[rectified].op_type in (
+                    "LeakyRelu",
+                    "Max",
+                ):
                     rectified = consumers[rectified].output[0]
                 pairs.append((linear, rectified))
         for linear, rectified in pairs:
             wanted = sorted({linear, rectified})
             del model.graph.output[:]
-            model.graph.output.extend(onnx.helper.make_tensor_value_info(name, 1, None)
-                                      for name in wanted)  # fmt: skip
+            model.graph.output.extend(
+                onnx.helper.make_tensor_value_info(name, 1, None) for name in wanted
+            )
             session = onnxruntime.InferenceSession(
                 model.SerializeToString(), providers=["CPUExecutionProvider"]
             )
-            runs = [dict(zip(wanted, session.run(wanted, {"levels": clip[None, None]}), strict=True))
-                    for clip in levels]  # fmt: skip
-            yield (np.concatenate([run[linear] for run in runs]),
-                   np.concatenate([run[rectified] for run in runs]))  # fmt: skip
+            runs = [
+                dict(zip(wanted, session.run(wanted, {"levels": clip[None, None]}), strict=True))
+                for clip in levels
+            ]
+            yield (
+                np.concatenate([run[linear] for run in runs]),
+                np.concatenate([run[rectified] for run in runs]),
+            )
 
 
 def _opened(path: Path) -> bytes:
@@ -94,4 +102,4 @@ def _opened(path: Path) -> bytes:
         opset_imports=[onnx.helper.make_opsetid("", model.opset_import[0].version)],
         ir_version=8,
     )
-    return opened.SerializeToString()
+    return bytes(opened.SerializeToString())

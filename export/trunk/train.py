@@ -58,7 +58,11 @@ class Mixtures(Dataset[tuple[Tensor, Tensor]]):
 
 
 def train(
-    recipe: TrunkRecipe, data: Databases, validation: Databases, teacher: SpeechTeacher, folder: Path
+    recipe: TrunkRecipe,
+    data: Databases,
+    validation: Databases,
+    teacher: SpeechTeacher,
+    folder: Path,
 ) -> Trunk:
     """Train or resume; writes `trunk.pt` (checkpoint) and `trunk.jsonl` (log) into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,8 +88,13 @@ def train(
         layerwise.fit(trunk, teacher, [start[i][0].numpy() for i in range(recipe.fitted)])
     mixtures = Mixtures(data, teacher, recipe.clips, recipe.seed)
     rest = torch.utils.data.Subset(mixtures, range(done * recipe.batch, recipe.clips))
-    loader = DataLoader(rest, recipe.batch, num_workers=recipe.workers, drop_last=True,
-                        persistent_workers=recipe.workers > 0)  # fmt: skip
+    loader = DataLoader(
+        rest,
+        recipe.batch,
+        num_workers=recipe.workers,
+        drop_last=True,
+        persistent_workers=recipe.workers > 0,
+    )
     with tqdm(loader, initial=done, total=steps, desc="trunk", unit="step") as bar:
         for step, (levels, target) in enumerate(bar, done + 1):
             trunk.train()
@@ -96,12 +105,24 @@ def train(
             if step % 100 == 0 or step == steps:
                 explained = explained_variance(trunk, held_out, weight)
                 with (folder / "trunk.jsonl").open("a") as log:
-                    log.write(json.dumps({"step": step, "loss": round(loss, 4),
-                                          "explained": round(explained, 4)}) + "\n")  # fmt: skip
+                    log.write(
+                        json.dumps(
+                            {"step": step, "loss": round(loss, 4), "explained": round(explained, 4)}
+                        )
+                        + "\n"
+                    )
                 partial = checkpoint.with_suffix(".tmp")
-                torch.save({"trunk": trunk.state_dict(), "optimiser": optimiser.state_dict(),
-                            "schedule": schedule.state_dict(), "step": step,
-                            "recipe": asdict(recipe), "explained": explained}, partial)  # fmt: skip
+                torch.save(
+                    {
+                        "trunk": trunk.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "schedule": schedule.state_dict(),
+                        "step": step,
+                        "recipe": asdict(recipe),
+                        "explained": explained,
+                    },
+                    partial,
+                )
                 partial.replace(checkpoint)
     return trunk.eval()
 
@@ -130,21 +151,24 @@ def _learn(
     embedded = trunk.columns(levels[:, None].to(weight.device))
     loss = ((embedded - target.to(weight.device)).square() * weight).mean()
     optimiser.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(trunk.parameters(), 1.0)
     optimiser.step()
     return float(loss.detach())
 
 
-def explained_variance(
-    trunk: Trunk, clips: list[tuple[Tensor, Tensor]], weight: Tensor
-) -> float:
+def explained_variance(trunk: Trunk, clips: list[tuple[Tensor, Tensor]], weight: Tensor) -> float:
     """Share of the teacher's variance that the trunk explains, averaged over dimensions."""
     trunk.eval()
     device = weight.device
     with torch.no_grad():
-        errors = [((trunk.columns(levels[None, None].to(device))[0] - target.to(device)).square()
-                   * weight).mean() for levels, target in clips]  # fmt: skip
+        errors = [
+            (
+                (trunk.columns(levels[None, None].to(device))[0] - target.to(device)).square()
+                * weight
+            ).mean()
+            for levels, target in clips
+        ]
     return 1 - float(torch.stack(errors).mean())
 
 
@@ -156,16 +180,25 @@ def publish(folder: Path, out: Path, data: Databases) -> Path:
     torch.save({"trunk": saved["trunk"], "recipe": saved["recipe"]}, weights)
     hours = [round(pool.seconds / 3600, 2) for _, pool in data.negatives + data.backgrounds]
     card = {
-        "kind": "trunk", "name": "trunk", "version": "1", "file": weights.name,
+        "kind": "trunk",
+        "name": "trunk",
+        "version": "1",
+        "file": weights.name,
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "licence": "MIT for the weights; learnt from the teacher's outputs (Apache-2.0)",
         "summary": "Speech embedding, 96-D every 80 ms, shared by all wake words (training only)",
-        "data": {"taught_by": "Google's speech embedding network, by its outputs on the mixtures",
-                 "hours_of_sound": sum(hours), "mixed_hours": saved["recipe"]["clips"] / 360},
-        "recipe": saved["recipe"], "seed": saved["recipe"]["seed"],
-        "figures": {"explained_variance_held_out": round(saved["explained"], 4),
-                    "steps": saved["step"]},
-    }  # fmt: skip
+        "data": {
+            "taught_by": "Google's speech embedding network, by its outputs on the mixtures",
+            "hours_of_sound": sum(hours),
+            "mixed_hours": saved["recipe"]["clips"] / 360,
+        },
+        "recipe": saved["recipe"],
+        "seed": saved["recipe"]["seed"],
+        "figures": {
+            "explained_variance_held_out": round(saved["explained"], 4),
+            "steps": saved["step"],
+        },
+    }
     target = out / "trunk.yaml"
     target.write_text(yaml.safe_dump(card, sort_keys=False))
     return target

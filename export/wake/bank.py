@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,8 @@ class Bank:
                 labels.append(stored["labels"])
                 kept = self._path(shard).with_suffix(f".{name}.npy")
                 if not kept.exists():
-                    _save(kept, lambda f, s=stored: np.save(f, embed(trunk, s["samples"])))
+                    heard_shard = embed(trunk, stored["samples"])
+                    _save(kept, partial(np.save, arr=heard_shard))
             heard.append(np.load(kept))
         return Heard(np.concatenate(heard), np.concatenate(labels))
 
@@ -101,11 +103,12 @@ _databases: Databases | None = None
 def _render(job: tuple[Path, int, int]) -> None:
     path, seed, shard = job
     assert _databases is not None
-    clips = [mix(_databases, np.random.default_rng([seed, shard, i]), positives=4)
-             for i in range(SHARD)]  # fmt: skip
+    clips = [
+        mix(_databases, np.random.default_rng([seed, shard, i]), positives=4) for i in range(SHARD)
+    ]
     samples = np.stack([(clip.samples * 32_767).astype(np.int16) for clip in clips])
     labels = np.stack([clip.labels.astype(np.int8) for clip in clips])
-    _save(path, lambda f: np.savez(f, samples=samples, labels=labels))
+    _save(path, partial(np.savez, samples=samples, labels=labels))
 
 
 def _save(path: Path, write: Callable[[Path], None]) -> None:

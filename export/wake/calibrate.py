@@ -27,9 +27,10 @@ class OperatingPoint:
 
 
 def calibrate(
-    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int8],
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int8],
     false_accepts_per_hour: float,
-) -> OperatingPoint:  # fmt: skip
+) -> OperatingPoint:
     """The lowest threshold with at most so many false accepts an hour of calibration clips.
 
     Args:
@@ -62,5 +63,9 @@ def operating_point(
                 fired = [step for step in fired if step not in near]
         false += len(fired)
     hours = probabilities.size * STEP_SECONDS / 3600
-    return OperatingPoint(threshold, 1 - hits / max(1, words), false / hours,
-                          round(float(np.median(delays)), 3) if delays else 0.1)  # fmt: skip
+    return OperatingPoint(
+        threshold,
+        1 - hits / max(1, words),
+        false / hours,
+        round(float(np.median(delays)), 3) if delays else 0.1,
+    )

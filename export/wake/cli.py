@@ -16,49 +16,121 @@ from export.wake.train import HeadRecipe
 
 
 @click.command()
-@click.option("--word", "words", multiple=True, required=True,
-              help="The word or phrase; several are trained on one set of mixtures.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True,
-              help="Folder for NAME.onnx and its card.")  # fmt: skip
-@click.option("--trunk", "trunk_path", type=click.Path(exists=True, path_type=Path),
-              default=Path("models/trunk.pt"), show_default=True,
-              help="The shared trunk, from porter-export trunk.")  # fmt: skip
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Folder of recordings: speech/, negative_words/, noise/. Without: synthesis alone.")  # fmt: skip
-@click.option("--positives", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Folder of real recordings of the word.")  # fmt: skip
+@click.option(
+    "--word",
+    "words",
+    multiple=True,
+    required=True,
+    help="The word or phrase; several are trained on one set of mixtures.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("models"),
+    show_default=True,
+    help="Folder for NAME.onnx and its card.",
+)
+@click.option(
+    "--trunk",
+    "trunk_path",
+    type=click.Path(exists=True, path_type=Path),
+    default=Path("models/trunk.pt"),
+    show_default=True,
+    help="The shared trunk, from porter-export trunk.",
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of recordings: speech/, negative_words/, noise/. Without: synthesis alone.",
+)
+@click.option(
+    "--positives",
+    multiple=True,
+    metavar="[WORD=]DIR",
+    help="Folder of real recordings of a word; WORD may be left out if there is one.",
+)
 @click.option("--hold-out", help="A speaker of the positives to keep for a test.")
-@click.option("--neural", default=WakeRecipe.neural, show_default=True,
-              help="Neural utterances of each word.")  # fmt: skip
-@click.option("--rivals", default=WakeRecipe.rivals, show_default=True,
-              help="Neural utterances of rival words.")  # fmt: skip
+@click.option(
+    "--neural", default=WakeRecipe.neural, show_default=True, help="Neural utterances of each word."
+)
+@click.option(
+    "--rivals",
+    default=WakeRecipe.rivals,
+    show_default=True,
+    help="Neural utterances of rival words.",
+)
 @click.option("--clips", default=WakeRecipe.clips, show_default=True, help="Mixtures of 10 s.")
 @click.option("--epochs", default=HeadRecipe.epochs, show_default=True)
-@click.option("--members", default=HeadRecipe.members, show_default=True,
-              help="Heads whose logits are averaged.")  # fmt: skip
+@click.option(
+    "--members",
+    default=HeadRecipe.members,
+    show_default=True,
+    help="Heads whose logits are averaged.",
+)
 @click.option("--seed", default=0, show_default=True, help="Equal seeds give equal models.")
-@click.option("--quick", "is_quick", is_flag=True,
-              help="A smoke test in under three minutes: few voices, no neural ones.")  # fmt: skip
-@click.option("--work", type=click.Path(path_type=Path),
-              help="Folder of mixtures and checkpoints; a run that was cut off goes on there.")  # fmt: skip
+@click.option(
+    "--quick",
+    "is_quick",
+    is_flag=True,
+    help="A smoke test in under three minutes: few voices, no neural ones.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Folder of mixtures and checkpoints; a run that was cut off goes on there.",
+)
 @click.option("--processes", default=os.cpu_count() or 1, show_default=True)
-def wake(words: tuple[str, ...], out: Path, trunk_path: Path, data: Path | None,
-         positives: Path | None, hold_out: str | None, neural: int, rivals: int, clips: int, epochs: int,
-         members: int, seed: int, is_quick: bool, work: Path | None, processes: int) -> None:  # fmt: skip
+def wake(
+    words: tuple[str, ...],
+    out: Path,
+    trunk_path: Path,
+    data: Path | None,
+    positives: tuple[str, ...],
+    hold_out: str | None,
+    neural: int,
+    rivals: int,
+    clips: int,
+    epochs: int,
+    members: int,
+    seed: int,
+    is_quick: bool,
+    work: Path | None,
+    processes: int,
+) -> None:
     """Train a streaming wake word from synthetic voices, and recordings if there are some.
 
     \b
     Example:
         porter-export wake --word activate --data audio/ --out models/
     """
-    if positives and len(words) > 1:
-        raise click.UsageError("--positives are recordings of one word: give one --word")
-    recipe = WakeRecipe(words, neural, rivals, clips, seed=seed,
-                        head=HeadRecipe(epochs=epochs, members=members, seed=seed))  # fmt: skip
+    recipe = WakeRecipe(
+        words,
+        neural,
+        rivals,
+        clips,
+        seed=seed,
+        head=HeadRecipe(epochs=epochs, members=members, seed=seed),
+    )
     if is_quick:
         recipe = quick(words, seed)
     torch.set_num_threads(processes)
     folder = work or pools.cache_folder() / "wake"
-    sources = Sources(data, positives, hold_out, folder, processes)
+    sources = Sources(data, _recordings(positives, words), hold_out, folder, processes)
     for card in run(replace(recipe, words=words), sources, trunk_training.load(trunk_path), out):
         click.echo(str(card))
+
+
+def _recordings(given: tuple[str, ...], words: tuple[str, ...]) -> dict[str, Path]:
+    folders: dict[str, Path] = {}
+    for value in given:
+        word, equals, folder = value.rpartition("=")
+        if not equals and len(words) > 1:
+            raise click.BadParameter(
+                f"say whose recordings: {words[0]}={value}", param_hint="--positives"
+            )
+        if equals and word not in words:
+            raise click.BadParameter(f"{word} is not a --word", param_hint="--positives")
+        if not Path(folder).is_dir():
+            raise click.BadParameter(f"{folder} is not a folder", param_hint="--positives")
+        folders[word or words[0]] = Path(folder)
+    return folders

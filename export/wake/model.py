@@ -53,9 +53,11 @@ class Committee(nn.Module):
         self.members = nn.ModuleList(members)
 
     def initial_state(self, batch: int = 1) -> State:
+        """Zero state of every member, one after the other."""
         return [part for member in self._heads() for part in member.initial_state(batch)]
 
     def stream(self, embeddings: Tensor, state: State) -> tuple[Tensor, State]:
+        """(batch, k, 96) and the state to logits (batch, k) and the next state."""
         past, following, logits = iter(state), [], []
         for member in self._heads():
             logit, after = member.stream(embeddings, list(islice(past, 2)))
@@ -76,8 +78,10 @@ class WakeGraph(nn.Module):
         self.heads = nn.ModuleList(heads)
 
     def initial_state(self) -> State:
-        return self.trunk.initial_state() + [part for head in self._committees()
-                                             for part in head.initial_state()]  # fmt: skip
+        """Zero state of the trunk, then of each head."""
+        return self.trunk.initial_state() + [
+            part for head in self._committees() for part in head.initial_state()
+        ]
 
     def forward(self, pcm: Tensor, state: State) -> tuple[Tensor, ...]:
         """(1, 1280 k) samples in [-1, 1] to (1, k, words), (1, k, 96) and the next state."""

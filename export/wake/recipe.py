@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,12 @@ class WakeRecipe:
     """Everything that shapes the training of wake words."""
 
     words: tuple[str, ...]
-    neural: int = 1_600
+    neural: int = 760
     """Neural voices that say each word; formant and unit voices come on top."""
-    rivals: int = 1_500
-    """Neural utterances of rival words and sentences; as many again by formant and unit voices."""
-    clips: int = 12_000
-    calibration_clips: int = 1_000
+    rivals: int = 420
+    """Neural utterances of rival words and sentences; three times as many by formant voices."""
+    clips: int = 6_000
+    calibration_clips: int = 500
     false_accepts_per_hour: float = 1.0
     """Of calibration mixtures, which are dense in rival words."""
     head: HeadRecipe = field(default_factory=HeadRecipe)
@@ -61,8 +61,8 @@ class Sources:
 
     data: Path | None
     """Folder of shared recordings."""
-    positives: Path | None
-    """Folder of real recordings of the (only) word."""
+    positives: Mapping[str, Path]
+    """Folders of real recordings, by word."""
     hold_out: str | None
     """A speaker among them who is kept for a test."""
     work: Path
@@ -71,19 +71,35 @@ class Sources:
 
 def quick(words: tuple[str, ...], seed: int) -> WakeRecipe:
     """The recipe of a smoke test: under three minutes on two cores."""
-    return WakeRecipe(words, neural=0, rivals=0, clips=500, calibration_clips=250, seed=seed,
-                      head=HeadRecipe(epochs=20, members=1, seed=seed), quick=True)  # fmt: skip
+    return WakeRecipe(
+        words,
+        neural=0,
+        rivals=0,
+        clips=500,
+        calibration_clips=250,
+        seed=seed,
+        head=HeadRecipe(epochs=20, members=1, seed=seed),
+        quick=True,
+    )
 
 
 def run(recipe: WakeRecipe, sources: Sources, trunk: Trunk, out: Path) -> list[Path]:
     """Train every word of a recipe; returns the cards that were written."""
     cache = SpeechCache(pools.cache_folder() / "speech")
     work = sources.work / f"{'-'.join(recipe.words)}-{_key(recipe, sources)}"
-    learning = Bank(work / "learn", recipe.clips, recipe.seed,
-                    lambda: _databases(recipe, sources, cache, calibration=False))  # fmt: skip
+    learning = Bank(
+        work / "learn",
+        recipe.clips,
+        recipe.seed,
+        lambda: _databases(recipe, sources, cache, calibration=False),
+    )
     learning.render(sources.processes)
-    checking = Bank(work / "calibrate", recipe.calibration_clips, recipe.seed + 1,
-                    lambda: _databases(recipe, sources, cache, calibration=True))  # fmt: skip
+    checking = Bank(
+        work / "calibrate",
+        recipe.calibration_clips,
+        recipe.seed + 1,
+        lambda: _databases(recipe, sources, cache, calibration=True),
+    )
     checking.render(sources.processes)
     heard, check = learning.hear(trunk), checking.hear(trunk)
     out.mkdir(parents=True, exist_ok=True)
@@ -116,8 +132,11 @@ def positives_of(recipe: WakeRecipe, word: str, calibration: bool) -> list[Utter
             word, "flite", 12, seed
         )
     if calibration:
-        return (cast(word, "kokoro", recipe.neural, recipe.seed)[-recipe.neural // 16 :]
-                + cast(word, "espeak", 40, recipe.seed + 500) + cast(word, "flite", 10, 500))  # fmt: skip
+        return (
+            cast(word, "kokoro", recipe.neural, recipe.seed)[-recipe.neural // 16 :]
+            + cast(word, "espeak", 40, recipe.seed + 500)
+            + cast(word, "flite", 10, 500)
+        )
     everyone = synthetic_positives(word, recipe.neural, recipe.seed)
     kept = set(cast(word, "kokoro", recipe.neural, recipe.seed)[-recipe.neural // 16 :])
     return [utterance for utterance in everyone if utterance not in kept]
@@ -131,11 +150,11 @@ def _databases(
         positives[word] = Pool()
         spoken = positives_of(recipe, word, calibration)
         positives[word].add(pools.spoken(spoken, cache, sources.processes))
-        if sources.positives and not calibration:
-            real = list(pools.speakers(sources.positives, sources.hold_out))
+        if word in sources.positives and not calibration:
+            real = list(pools.speakers(sources.positives[word], sources.hold_out))
             # Real recordings are few; repeated, they are a tenth of what is drawn.
             positives[word].add(real * max(1, len(spoken) // (9 * max(1, len(real)))))
-    rivals = 40 if recipe.quick else recipe.rivals
+    rivals = 20 if recipe.quick else recipe.rivals
     spoken = synthetic_negatives(recipe.words, rivals, recipe.seed + 900 * calibration)
     spoken = [each for each in spoken if not recipe.quick or each.engine != "kokoro"]
     if calibration:
@@ -143,29 +162,48 @@ def _databases(
     synthetic = Pool()
     synthetic.add(pools.spoken(spoken, cache, sources.processes))
     recordings = Recordings(sources.data, ("train",), calibration)
-    negatives = recordings.negatives(containing(recipe.words)) + [(3.0, synthetic)]
+    negatives = [*recordings.negatives(containing(recipe.words)), (3.0, synthetic)]
     if not calibration:
         negatives += telephone_prompts(recipe.seed)
-    return Databases(positives, negatives,
-                     recordings.backgrounds(recipe.seed + calibration, 10.0 if recipe.quick else 60.0))  # fmt: skip
+    return Databases(
+        positives,
+        negatives,
+        recordings.backgrounds(recipe.seed + calibration, 10.0 if recipe.quick else 60.0),
+    )
 
 
-def _ship(recipe: WakeRecipe, sources: Sources, trunk: Trunk, head: Committee, word: str,
-          point: OperatingPoint, cache: SpeechCache, out: Path) -> Path:  # fmt: skip
+def _ship(
+    recipe: WakeRecipe,
+    sources: Sources,
+    trunk: Trunk,
+    head: Committee,
+    word: str,
+    point: OperatingPoint,
+    cache: SpeechCache,
+    out: Path,
+) -> Path:
     graph = WakeGraph(trunk, [head])
     name = word.replace(" ", "_")
     path = out / f"{name}.onnx"
     convert.export_wake(graph, path, name, [word], VERSION)
     parity = convert.check_parity(graph, path, _probe(recipe, word, cache))
     lengths = [len(sound) for sound in pools.spoken(positives_of(recipe, word, True), cache)]
-    words: Sequence[dict[str, Any]] = [{
-        "word": word, "threshold": point.threshold, "smoothing": SMOOTHING,
-        "refractory": REFRACTORY, "duration": round(float(np.median(lengths)) / SAMPLE_RATE, 2),
-        "delay": point.delay,
-    }]  # fmt: skip
+    words: Sequence[dict[str, Any]] = [
+        {
+            "word": word,
+            "threshold": point.threshold,
+            "smoothing": SMOOTHING,
+            "refractory": REFRACTORY,
+            "duration": round(float(np.median(lengths)) / SAMPLE_RATE, 2),
+            "delay": point.delay,
+        }
+    ]
     return convert.write_card(
-        path, name, VERSION, words,
-        summary=f'Streaming wake word "{word}": shared speech trunk and a head trained for the word',
+        path,
+        name,
+        VERSION,
+        words,
+        summary=f'Streaming wake word "{word}": shared speech trunk and a head for the word',
         licence="MIT for the weights; see data for what they were trained on",
         data=describe_data(recipe, sources, word),
         recipe=json.loads(json.dumps(asdict(recipe))) | {"trunk": fingerprint(trunk)},
@@ -174,7 +212,7 @@ def _ship(recipe: WakeRecipe, sources: Sources, trunk: Trunk, head: Committee, w
             "parity": convert.parity_figures(parity),
             "calibration": {key: round(value, 4) for key, value in asdict(point).items()},
         },
-    )  # fmt: skip
+    )
 
 
 def describe_data(recipe: WakeRecipe, sources: Sources, word: str) -> list[str]:
@@ -184,13 +222,15 @@ def describe_data(recipe: WakeRecipe, sources: Sources, word: str) -> list[str]:
         engines[utterance.engine] = engines.get(utterance.engine, 0) + 1
     spoken = ", ".join(f"{count} by {engine}" for engine, count in engines.items())
     said = [f"positives, synthetic: {spoken}"]
-    if sources.positives:
+    if word in sources.positives:
         held = f", without {sources.hold_out}" if sources.hold_out else ""
         said.append(f"positives, real: recordings of the deep learning course{held}")
-    said.append(f"negatives, synthetic: {2 * recipe.rivals} rival words and sentences")
+    said.append(f"negatives, synthetic: {4 * recipe.rivals} rival words and sentences")
     if sources.data:
-        said.append("negatives, real, train splits only: spoken coffee orders, LibriSpeech "
-                    "excerpts, other wake words, single words, spoken digits")  # fmt: skip
+        said.append(
+            "negatives, real, train splits only: spoken coffee orders, LibriSpeech "
+            "excerpts, other wake words, single words, spoken digits"
+        )
         said.append("backgrounds: ESC-10 and room noise (train split), game music from Debian")
     said.append("trunk: distilled from Google's speech embedding network (Apache-2.0)")
     return said
@@ -205,8 +245,11 @@ def _probe(recipe: WakeRecipe, word: str, cache: SpeechCache) -> npt.NDArray[np.
 
 
 def _key(recipe: WakeRecipe, sources: Sources) -> str:
-    shaping = asdict(recipe) | {"data": bool(sources.data), "hold_out": sources.hold_out,
-                                "positives": bool(sources.positives)}  # fmt: skip
+    shaping = asdict(recipe) | {
+        "data": bool(sources.data),
+        "hold_out": sources.hold_out,
+        "positives": sorted(sources.positives),
+    }
     for after_the_bank in ("head", "false_accepts_per_hour"):
         shaping.pop(after_the_bank)
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:10]

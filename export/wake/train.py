@@ -58,9 +58,15 @@ def train(recipe: HeadRecipe, heard: Heard, word: int, folder: Path, label: str)
 
 
 def _member(
-    recipe: HeadRecipe, member: int, embeddings: Tensor, labels: Tensor, scale: Tensor, path: Path,
-    label: str, device: str,
-) -> Head:  # fmt: skip
+    recipe: HeadRecipe,
+    member: int,
+    embeddings: Tensor,
+    labels: Tensor,
+    scale: Tensor,
+    path: Path,
+    label: str,
+    device: str,
+) -> Head:
     torch.manual_seed(recipe.seed + 1000 * member)
     shuffle = np.random.default_rng([recipe.seed, member])
     head = Head(channels=recipe.hidden, hidden=recipe.hidden).to(device)
@@ -90,18 +96,27 @@ def _member(
                 x = x + recipe.noise * scale.to(device) * torch.randn_like(x)
                 loss = focal_loss(head(x), labels[chosen].to(device).float(), recipe)
                 optimiser.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
                 optimiser.step()
                 schedule.step()
                 total += float(loss.detach())
                 bar.update()
-                bar.set_postfix(loss=f"{total * recipe.batch / (start + recipe.batch):.4f}",
-                                rate=f"{schedule.get_last_lr()[0]:.1e}")  # fmt: skip
+                bar.set_postfix(
+                    loss=f"{total * recipe.batch / (start + recipe.batch):.4f}",
+                    rate=f"{schedule.get_last_lr()[0]:.1e}",
+                )
             partial = path.with_suffix(".tmp")
-            torch.save({"head": head.state_dict(), "optimiser": optimiser.state_dict(),
-                        "schedule": schedule.state_dict(), "epoch": epoch + 1,
-                        "recipe": asdict(recipe)}, partial)  # fmt: skip
+            torch.save(
+                {
+                    "head": head.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "epoch": epoch + 1,
+                    "recipe": asdict(recipe),
+                },
+                partial,
+            )
             partial.replace(path)
             with path.with_suffix(".jsonl").open("a") as log:
                 log.write(
