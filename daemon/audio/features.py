@@ -63,8 +63,8 @@ def log_mel(samples: Array) -> Array:
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::FRAME]
     cosine, sine = window_dft()
     power = (frames @ cosine.T) ** 2 + (frames @ sine.T) ** 2
-    levels: Array = np.log10(np.maximum(power @ mel_filters(), FLOOR_POWER)) + 2.0
-    return levels
+    levels = np.log10(np.maximum(power @ mel_filters(), FLOOR_POWER)) + 2.0
+    return levels.astype(np.float32)
 
 
 def _bin_range() -> tuple[int, int]:
@@ -74,9 +74,8 @@ def _bin_range() -> tuple[int, int]:
 
 def _all_mel_filters() -> npt.NDArray[np.float64]:
     hertz = np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT
-    edges = _mel_to_hertz(
-        np.linspace(*_hertz_to_mel(np.array([MEL_LOW_HZ, MEL_HIGH_HZ])), MEL_BANDS + 2)
-    )
+    low_mel, high_mel = _hertz_to_mel(np.array([MEL_LOW_HZ, MEL_HIGH_HZ])).tolist()
+    edges = _mel_to_hertz(np.linspace(low_mel, high_mel, MEL_BANDS + 2))
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (hertz[:, None] - low) / (centre - low)
     falling = (high - hertz[:, None]) / (high - centre)

@@ -97,7 +97,8 @@ def _peak(centre: float, q: float, gain_db: float) -> npt.NDArray[np.float64]:
     alpha = np.sin(omega) / (2 * q)
     numerator = [1 + alpha * gain, -2 * np.cos(omega), 1 - alpha * gain]
     denominator = [1 + alpha / gain, -2 * np.cos(omega), 1 - alpha / gain]
-    return np.array([numerator + denominator]) / denominator[0]
+    section: npt.NDArray[np.float64] = np.array([numerator + denominator]) / denominator[0]
+    return section
 
 
 def reverberate(samples: Audio, rng: Generator) -> Audio:

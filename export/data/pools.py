@@ -43,7 +43,9 @@ class Pool:
 
     def draw(self, rng: np.random.Generator) -> Audio:
         """One whole sound (n,), each equally likely."""
-        return self.sounds[int(rng.integers(len(self.sounds)))].astype(np.float32) / 32_768
+        return self.sounds[int(rng.integers(len(self.sounds)))].astype(np.float32) / np.float32(
+            32_768
+        )
 
     def stretch(self, length: int, rng: np.random.Generator) -> Audio:
         """A stretch (length,) of a sound, repeated where the sound is shorter."""
@@ -181,7 +183,7 @@ def prompts(seed: int, share: float = 1.0) -> Iterable[Audio]:
             capture_output=True,
             check=True,
         ).stdout
-        samples = np.frombuffer(decoded, np.int16).astype(np.float32) / 32_768
+        samples = np.frombuffer(decoded, np.int16).astype(np.float32) / np.float32(32_768)
         start = 0
         for path in files:
             length = path.stat().st_size * 2
