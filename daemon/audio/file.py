@@ -34,10 +34,11 @@ class FileSource:
 
     name = "file"
 
-    def __init__(self, path: Path, realtime: bool) -> None:
+    def __init__(self, path: Path, hops: int | None) -> None:
+        """Read `path` in real time, `hops` at a time; None reads it as fast as possible."""
         self._path = path
-        self.live = realtime
-        self.hops = 1 if realtime else FAST_HOPS
+        self.live = hops is not None
+        self.hops = hops or FAST_HOPS
         self.description = str(path)
         self.overflows = self.padding = 0
         self._stopped = False

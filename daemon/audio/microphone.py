@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.audio.features import HOP, SAMPLE_RATE
+from daemon.audio.features import HOP, SAMPLE_RATE, STEP_SECONDS
 from daemon.audio.resample import Converter
 from daemon.audio.ring import Ring
 from daemon.audio.sources import AudioLost
@@ -58,11 +58,11 @@ class MicrophoneSource:
 
     name = "microphone"
     live = True
-    hops = 1
 
-    def __init__(self, device: int | str | None, stall_seconds: float) -> None:
+    def __init__(self, device: int | str | None, hops: int, stall_seconds: float) -> None:
+        self.hops = hops
         self._wanted = device
-        self._stall = stall_seconds
+        self._stall = max(stall_seconds, 2 * hops * STEP_SECONDS)
         self._arrived = threading.Lock()  # a binary semaphore: locked means nothing new
         self._stream: sounddevice.RawInputStream | None = None
         self._stopped = False
@@ -76,9 +76,10 @@ class MicrophoneSource:
         server = any(each in device.name.lower() for each in _SOUND_SERVERS)
         rate = SAMPLE_RATE if server else device.rate
         channels = device.channels if device.channels <= _MOST_CHANNELS else 1
-        # Half hops when resampling: the resampler holds some back, and a whole hop of waiting for
-        # the rest would be added to every answer.
-        block = HOP if rate == SAMPLE_RATE else rate * HOP // SAMPLE_RATE // 2
+        # Half blocks when resampling: the resampler holds some back, and waiting for the rest would
+        # add a whole block to every answer.
+        samples = HOP * self.hops
+        block = samples if rate == SAMPLE_RATE else rate * samples // SAMPLE_RATE // 2
         self._chunk = np.zeros((block, channels), np.float32)
         self._converter = (
             None if (rate, channels) == (SAMPLE_RATE, 1) else Converter(rate, channels)
@@ -108,7 +109,7 @@ class MicrophoneSource:
             ) from None
 
     def read(self, pcm: Array) -> float | None:
-        """Wait for 80 ms of sound."""
+        """Wait for a block of sound."""
         late = 0.0
         if self._converter is None:
             self._take(pcm[:, None])

@@ -27,12 +27,12 @@ class PipeSource:
     name = "pipe"
     description = "standard input, s16le, 16 kHz, mono"
     live = True
-    hops = 1
 
-    def __init__(self, stall_seconds: float, descriptor: int = 0) -> None:
+    def __init__(self, hops: int, stall_seconds: float, descriptor: int = 0) -> None:
+        self.hops = hops
         self._descriptor = descriptor
         self._stall = stall_seconds
-        self._bytes = bytearray(HOP * _WIDTH)
+        self._bytes = bytearray(hops * HOP * _WIDTH)
         self._view = memoryview(self._bytes)
         self._samples = np.frombuffer(self._bytes, "<i2")
         self._filled = 0
@@ -53,11 +53,9 @@ class PipeSource:
         self._poll.register(self._waker[0], select.POLLIN)
 
     def read(self, pcm: Array) -> float | None:
-        """Wait for 80 ms of sound; the last block is filled up with silence."""
-        deadline = time.monotonic() + self._stall
+        """Wait for a block of sound; the last one is filled up with silence."""
         while self._filled < len(self._bytes) and not self._ended:
-            patience = deadline - time.monotonic()
-            ready = self._wait(max(patience, 0.0))
+            ready = self._wait(self._stall)
             if ready is None:
                 return None
             if not ready:

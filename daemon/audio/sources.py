@@ -69,15 +69,16 @@ class Source(Protocol):
 
 def make_source(config: AudioConfig) -> Source:
     """The source that the configuration asks for, not yet open."""
+    steps = config.steps_per_wakeup
     if config.source == "file":
         from daemon.audio.file import FileSource
 
         assert config.path is not None, "the configuration is checked for this"
-        return FileSource(config.path, realtime=config.pace == "realtime")
+        return FileSource(config.path, None if config.pace == "fast" else steps)
     if config.source == "pipe":
         from daemon.audio.pipe import PipeSource
 
-        return PipeSource(stall_seconds=config.stall_seconds)
+        return PipeSource(steps, config.stall_seconds)
     from daemon.audio.microphone import MicrophoneSource
 
-    return MicrophoneSource(config.device, config.stall_seconds)
+    return MicrophoneSource(config.device, steps, config.stall_seconds)

@@ -103,7 +103,7 @@ def test_ready_comes_after_the_first_sound(
     daemon.wait_for("porter.started")
     with pytest.raises(TimeoutError):
         manager.next(0.5)
-    daemon.feed(s16le(scene(0.08)))
+    daemon.feed(s16le(scene(0.16)))
     assert manager.next() == "READY=1"
     daemon.stop()
     assert manager.next() == "STOPPING=1"
