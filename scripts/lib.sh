@@ -80,9 +80,9 @@ make_venv() {
 pip_install() {
     venv=$1
     shift
-    if ! "$venv/bin/python" -m pip --disable-pip-version-check --quiet --no-input install \
+    if ! "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --progress-bar off \
         -c constraints.txt "$@" >"$venv/pip.log" 2>&1; then
-        reason=$(grep -E '(Error|ERROR): ' "$venv/pip.log" | tail -n 1 || true)
+        reason=$(grep -E '(Error|ERROR): ' "$venv/pip.log" | head -n 1 || true)
         die "pip could not install $*: ${reason:-no reason given}; all it said is in $venv/pip.log"
     fi
     rm -f "$venv/pip.log"
