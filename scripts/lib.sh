@@ -83,19 +83,22 @@ pip_install() {
     if ! "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --progress-bar off \
         -c constraints.txt "$@" >"$venv/pip.log" 2>&1; then
         reason=$(grep -E '(Error|ERROR): ' "$venv/pip.log" | head -n 1 || true)
-        die "pip could not install $*: ${reason:-no reason given}; all it said is in $venv/pip.log"
+        die "pip could not install Porter or what it needs: ${reason:-no reason given}; all it said is in $venv/pip.log"
     fi
     rm -f "$venv/pip.log"
 }
 
-# install_checkout EXTRAS: the checkout itself into .venv, editable; skipped when nothing changed.
+# install_checkout EXTRAS [PIP OPTION ...]: the checkout itself into .venv, editable; skipped when
+# nothing changed since.
 install_checkout() {
+    extras=$1
+    shift
     make_venv .venv
-    stamp=.venv/porter-installed$1
+    stamp=.venv/porter-installed$extras
     wanted=$(cat pyproject.toml constraints.txt | cksum)
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         say "installing Porter into .venv"
-        pip_install .venv -e ".$1"
+        pip_install .venv "$@" -e ".$extras"
         printf '%s\n' "$wanted" >"$stamp"
     fi
 }
