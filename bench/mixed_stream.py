@@ -8,6 +8,7 @@ ones. What fires can be written out with --errors, to listen to.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ ALLOWED = (0, 1, 3, 10)
 )
 @click.option("--seed", type=int, default=stream.SEED, show_default=True)
 @click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    help="Processes that mix. [default: one a core]",
+)
+@click.option(
     "--errors",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the sound of each false accept.",
@@ -53,6 +60,7 @@ def main(
     hours: float,
     utterances: int,
     seed: int,
+    processes: int,
     errors: Path | None,
     shared: Path,
     as_json: bool,
@@ -61,7 +69,8 @@ def main(
     with plain_errors():
         scorer, rule, word = open_scorer(model, word)
         data = stream.held_out_sound(word, shared, utterances, seed)
-        scores = [scorer.process(clip) for clip in stream.clips(data, hours, seed)]
+        mixed = stream.clips(data, hours, seed, processes)
+        scores = [scorer.process(clip) for clip in mixed]
         series = smooth(np.concatenate(scores), rule.smoothing)
         span = len(series) * STEP_SECONDS / 3600
         fired = firings(series, rule.threshold, rule.refractory)

@@ -7,6 +7,8 @@ training clips are: rooms, microphones, codecs, -5 to 25 dB SNR. The same seed g
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +97,36 @@ def _says(text: str, target: str) -> bool:
 
 
 def clips(
-    data: Databases, hours: float, seed: int = SEED, progress: bool = True
+    data: Databases, hours: float, seed: int = SEED, processes: int = 1, progress: bool = True
 ) -> Iterator[Audio]:
-    """Consecutive parts (160000,) of the stream."""
+    """Consecutive parts (160000,) of the stream, the same for any number of processes."""
     count = round(hours * 3600 / CLIP_SECONDS)
-    for number in tqdm(range(count), desc=f"{hours:g} h", unit="clip", disable=not progress):
-        yield mix(data, np.random.default_rng([seed, number])).samples
+    bar = tqdm(total=count, desc=f"{hours:g} h", unit="clip", disable=not progress)
+    with bar, ExitStack() as stack:
+        made: Iterator[Audio] = (_clip(data, seed, number) for number in range(count))
+        if processes > 1:
+            # Forked, so that the sounds to mix are shared and not copied.
+            pool = stack.enter_context(get_context("fork").Pool(processes, _share, (data, seed)))
+            made = pool.imap(_shared_clip, range(count), chunksize=6)
+        for clip in made:
+            bar.update()
+            yield clip
+
+
+def _clip(data: Databases, seed: int, number: int) -> Audio:
+    return mix(data, np.random.default_rng([seed, number])).samples
+
+
+_shared: list[tuple[Databases, int]] = []
+
+
+def _share(data: Databases, seed: int) -> None:
+    _shared[:] = [(data, seed)]
+
+
+def _shared_clip(number: int) -> Audio:
+    data, seed = _shared[0]
+    return _clip(data, seed, number)
 
 
 def contents(data: Databases) -> str:
