@@ -47,8 +47,8 @@ class WakeRecipe:
     """Neural utterances of rival words and sentences; three times as many by formant voices."""
     clips: int = 6_000
     calibration_clips: int = 500
-    false_accepts_per_hour: float = 1.0
-    """Of calibration mixtures, which are dense in rival words."""
+    false_accepts_per_hour: float = 10.0
+    """Of calibration mixtures: an hour of them holds some two thousand rival and half words."""
     head: HeadRecipe = field(default_factory=HeadRecipe)
     seed: int = 0
     quick: bool = False
