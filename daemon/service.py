@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -75,14 +74,11 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, "signal", number.name)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        try:
-            self._start(loop)
-            watchdog = asyncio.create_task(self._watch())
-            reason, message = await self._ending
-            watchdog.cancel()
-            await self._stop(reason, message)
-        finally:
-            self._abandon_if_stuck()
+        self._start(loop)
+        watchdog = asyncio.create_task(self._watch())
+        reason, message = await self._ending
+        watchdog.cancel()
+        await self._stop(reason, message)
         if self._failure is not None:
             raise self._failure
 
@@ -156,6 +152,8 @@ class Service:
             deadline = time.monotonic() + PIPELINE_PATIENCE
             while self._pipeline.is_alive() and time.monotonic() < deadline:
                 await asyncio.sleep(0.01)
+            if self._pipeline.is_alive():
+                log.warning("the audio device does not let go; leaving without it")
         self._publish(self._stopped(reason, message))
         slowest = max((hook.timeout for hook in self._config.on.values()), default=0.0)
         patience = SINK_PATIENCE if reason == "signal" else slowest + SINK_PATIENCE
@@ -175,15 +173,6 @@ class Service:
             wall_seconds=round(process.age(), 3),
             peak_memory_mb=round(process.peak_memory() / 1e6, 1),
         )
-
-    def _abandon_if_stuck(self) -> None:
-        """End the process without the pipeline, if a device driver holds it.
-
-        The interpreter would otherwise wait, in PortAudio's own clean-up, for the same driver.
-        """
-        if self._pipeline and self._pipeline.is_alive() and self._ending.done():
-            log.warning("the audio device does not let go; leaving without it")
-            os._exit(getattr(self._failure, "exit_code", 0 if self._failure is None else 1))
 
     async def _watch(self) -> None:
         """Feed systemd's watchdog while the pipeline shows life."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -35,10 +37,21 @@ def command(
 
     SIGTERM and SIGINT stop it, SIGHUP makes it read the configuration again.
     """
+    from daemon import log
     from daemon.config import Config, load_config
+    from daemon.errors import PorterError
     from daemon.service import serve
 
     def load() -> Config:
         return override(load_config(path), file=file, device=device, pipe=pipe, fast=fast)
 
-    serve(load)
+    code = 0
+    try:
+        serve(load)
+    except PorterError as error:
+        log.report(str(error))
+        code = error.exit_code
+    # Everything is said and written. Taking the interpreter apart would take as long as starting
+    # it, and PortAudio's own clean-up could wait for ever for a device that does not let go.
+    sys.stderr.flush()
+    os._exit(code)

@@ -83,7 +83,7 @@ def test_hears_what_is_said_in_the_room(
     assert -150 < first["latency_ms"] < 600
     code, seconds = daemon.stop()
     assert code == 0
-    assert seconds < 1.2
+    assert seconds < 1
     stopped = daemon.seen[-1]["data"]
     assert stopped["overflows"] == 0
     assert stopped["audio_seconds"] > 1.5
@@ -150,7 +150,7 @@ def test_stops_within_a_second_while_the_device_is_away(
     time.sleep(after)
     code, seconds = daemon.stop()
     assert code == 0
-    assert seconds < 1.2
+    assert seconds < 1
     assert daemon.seen[-1]["data"]["reason"] == "signal"
 
 
