@@ -236,11 +236,12 @@ def test_reload_can_change_the_source(start: Callable[..., Daemon], tmp_path: Pa
     assert daemon.seen[-1]["data"]["reason"] == "end of audio"
 
 
-def test_listening_begins_within_a_second(start: Callable[..., Daemon], config: Path) -> None:
-    """With room for a busy machine; the figure itself comes from the benchmark."""
-    times = []
+def test_starting_takes_little_processor_time(start: Callable[..., Daemon], config: Path) -> None:
+    """On a busy machine the wall time says little; the benchmark measures it on an idle one."""
+    used = []
     for _ in range(3):
         daemon = start("--config", config, "--pipe")
-        times.append(daemon.wait_for("porter.started")["data"]["startup_ms"])
-        daemon.stop()
-    assert min(times) < 2_000
+        assert daemon.wait_for("porter.started")["data"]["startup_ms"] > 100
+        assert daemon.stop()[0] == 0
+        used.append(daemon.seen[-1]["data"]["cpu_seconds"])
+    assert min(used) < 1.5
