@@ -94,7 +94,7 @@ class Service:
                 source,
                 detectors,
                 config.audio.reopen_backoff,
-                publish=lambda data: _call(loop, self._publish, data),
+                publish=lambda data: _call(loop, self._bus.publish, self._event(data)),
                 listening=lambda: _call(loop, self._become_ready),
                 finished=lambda: _call(loop, self._pipeline_ended),
             )
@@ -126,7 +126,11 @@ class Service:
         self._notifier.ready()
 
     def _publish(self, data: Data) -> None:
-        self._bus.publish(Event(source=self._source, time=rfc3339(time.time()), data=data))
+        self._bus.publish(self._event(data))
+
+    def _event(self, data: Data) -> Event:
+        """What has happened now, on whatever thread."""
+        return Event(source=self._source, time=rfc3339(time.time()), data=data)
 
     def _pipeline_ended(self) -> None:
         if self._pipeline and self._pipeline.failure:
@@ -231,7 +235,7 @@ def _sinks(config: Config) -> list[Sink]:
     return sinks
 
 
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *values: Data) -> None:
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *values: Event) -> None:
     """Call on the loop, from the pipeline's thread; a loop that is gone needs no news."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(function, *values)
