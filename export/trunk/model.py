@@ -15,6 +15,8 @@ from daemon.audio import features
 EMBEDDING = 96
 WIDTHS = (16, 32, 48, 64, 64)
 """Channels of the five stages."""
+BLOCK = 80
+"""Samples of half a spectrogram frame; windows and frames are whole numbers of blocks."""
 RECEPTIVE_FRAMES = 76
 """Spectrogram frames behind one embedding (775 ms of sound)."""
 
@@ -28,14 +30,19 @@ class Spectrogram(nn.Module):
         super().__init__()
         cosine, sine = features.window_dft()
         kernel = torch.cat([torch.from_numpy(cosine), torch.from_numpy(sine)])
-        self.register_buffer("kernel", kernel[:, None], persistent=False)
+        # The windows as blocks of half a frame: the same sums, which run in half the time, since a
+        # convolution over many channels is a matrix product and one over a single channel is not.
+        blocks = kernel.reshape(len(kernel), -1, BLOCK).transpose(1, 2).contiguous()
+        self.register_buffer("kernel", blocks, persistent=False)
         self.register_buffer("mel", torch.from_numpy(features.mel_filters()), persistent=False)
         self.kernel: Tensor
         self.mel: Tensor
 
     def forward(self, samples: Tensor) -> Tensor:
         """(batch, n) samples to (batch, 1, frames, 32) levels."""
-        spectrum = nn.functional.conv1d(samples[:, None], self.kernel, stride=features.FRAME)
+        blocks = samples[:, : samples.shape[1] // BLOCK * BLOCK].unflatten(1, (-1, BLOCK))
+        stride = features.FRAME // BLOCK
+        spectrum = nn.functional.conv1d(blocks.transpose(1, 2), self.kernel, stride=stride)
         cosine, sine = spectrum.square().chunk(2, dim=1)
         power = (cosine + sine).transpose(1, 2) @ self.mel
         levels = power.clamp(min=features.FLOOR_POWER).log() / 2.302585093 + 2.0
