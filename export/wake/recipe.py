@@ -250,6 +250,7 @@ def _key(recipe: WakeRecipe, sources: Sources) -> str:
         "hold_out": sources.hold_out,
         "positives": sorted(sources.positives),
     }
-    for after_the_bank in ("head", "false_accepts_per_hour"):
+    # A bank grows by whole shards: more clips, or another head, go on from what is there.
+    for after_the_bank in ("head", "false_accepts_per_hour", "clips", "calibration_clips"):
         shaping.pop(after_the_bank)
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:10]
