@@ -189,8 +189,8 @@ def publish(folder: Path, out: Path, data: Databases) -> Path:
         "summary": "Speech embedding, 96-D every 80 ms, shared by all wake words (training only)",
         "data": {
             "taught_by": "Google's speech embedding network, by its outputs on the mixtures",
-            "hours_of_sound": sum(hours),
-            "mixed_hours": saved["recipe"]["clips"] / 360,
+            "hours_of_sound": round(sum(hours), 1),
+            "mixed_hours": round(saved["recipe"]["clips"] / 360, 1),
         },
         "recipe": saved["recipe"],
         "seed": saved["recipe"]["seed"],

@@ -45,7 +45,7 @@ class WakeRecipe:
     """Neural voices that say each word; formant and unit voices come on top."""
     rivals: int = 420
     """Neural utterances of rival words and sentences; three times as many by formant voices."""
-    clips: int = 6_000
+    clips: int = 12_000
     calibration_clips: int = 500
     false_accepts_per_hour: float = 10.0
     """Of calibration mixtures: an hour of them holds some two thousand rival and half words."""

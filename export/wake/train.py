@@ -19,7 +19,7 @@ from export.wake.model import Committee, Head
 class HeadRecipe:
     """Everything that shapes the training of a head."""
 
-    epochs: int = 24
+    epochs: int = 8
     batch: int = 64
     rate: float = 2e-3
     """Peak learning rate (one cycle, AdamW)."""
