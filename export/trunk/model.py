@@ -40,7 +40,8 @@ class Spectrogram(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """(batch, n) samples to (batch, 1, frames, 32) levels."""
-        blocks = samples[:, : samples.shape[1] // BLOCK * BLOCK].unflatten(1, (-1, BLOCK))
+        whole = samples[:, : samples.shape[1] // BLOCK * BLOCK]
+        blocks = whole.reshape(len(samples), -1, BLOCK)
         stride = features.FRAME // BLOCK
         spectrum = nn.functional.conv1d(blocks.transpose(1, 2), self.kernel, stride=stride)
         cosine, sine = spectrum.square().chunk(2, dim=1)
