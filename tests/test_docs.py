@@ -117,7 +117,7 @@ def test_every_file_named_exists(path):
     text = path.read_text()
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):
         assert (path.parent / target).exists(), target
-    for target in re.findall(r"(?:scripts|systemd|bench|assets)/[\w./-]*\w", text):
+    for target in re.findall(r"(?<![\w/])(?:scripts|systemd|bench|assets)/[\w./-]*\w", text):
         assert (ROOT / target).exists(), target
 
 
