@@ -117,7 +117,8 @@ def test_every_file_named_exists(path):
     text = path.read_text()
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):
         assert (path.parent / target).exists(), target
-    for target in re.findall(r"(?<![\w/])(?:scripts|systemd|bench|assets)/[\w./-]*\w", text):
+    folders = "scripts|systemd|bench|assets|models"
+    for target in re.findall(rf"(?<![\w/-])(?:{folders})/[\w./-]*\w", text):
         assert (ROOT / target).exists(), target
 
 
