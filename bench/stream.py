@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from daemon.errors import SourceError
 from export.data import pools
+from export.data.cache import cache_folder
 from export.data.casting import cast, pronunciation
 from export.data.databases import Recordings, containing, telephone_prompts
 from export.data.mixing import CLIP, Databases, mix
@@ -42,7 +43,7 @@ def held_out_sound(word: str, shared: Path | None, utterances: int, seed: int = 
     Raises:
         SourceError: there is no speech of any kind.
     """
-    cache = SpeechCache(pools.cache_folder() / "speech")
+    cache = SpeechCache(cache_folder() / "speech")
     root = shared / "data/audio" if shared and (shared / "data/audio").is_dir() else None
     recordings = Recordings(root, ("test",))
     negatives = recordings.negatives(containing([word]))

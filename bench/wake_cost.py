@@ -2,8 +2,11 @@
 
     python -m bench.wake_cost --seconds 60
 
-The daemon is a process of its own that reads sound from a pipe in real time, as from `arecord`.
-Processor time is counted from its first event ("listening") on; loading is told apart.
+Everything is timed twice. Paced: the daemon, a process of its own, reads sound from a pipe in real
+time, as from `arecord`, and openWakeWord gets a chunk every 80 ms; between two wake-ups the caches
+go cold, which costs more than the work itself. Flat out: the daemon reads a long file as fast as it
+can, and openWakeWord gets its chunks one after the other, as benchmarks usually do. Loading is told
+apart.
 """
 
 from __future__ import annotations
@@ -15,10 +18,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import click
 import numpy as np
+import soundfile as sf
 
 from bench.common import (
     json_option,
@@ -33,6 +38,7 @@ from bench.peers import package_model
 from daemon.audio.features import HOP, SAMPLE_RATE, STEP_SECONDS
 from daemon.audio.wake import open_wake_model
 from daemon.cards import load_wake_card
+from daemon.config import load_config
 from daemon.errors import PorterError, SourceError
 from daemon.inference import CPU
 from export.data.manifests import Audio
@@ -54,6 +60,10 @@ class Daemon:
     peak_memory_mb: float
     """VmHWM, in megabytes of 1,000,000 bytes."""
     audio_seconds: float
+
+
+LONG_SECONDS = 600.0
+"""Sound of the longer of two runs flat out, whose difference is free of start and end."""
 
 
 @click.command()
@@ -78,18 +88,48 @@ def main(
     with plain_errors():
         card = load_wake_card(model)
         sound = _sound(seconds)
-        wake = open_wake_model(card, [CPU])
-        graph = _milliseconds(wake.process, sound)
+        steps = load_config(config).audio.steps_per_wakeup
+        process = open_wake_model(card, [CPU]).process
         facts: dict[str, Any] = {
             "machine": machine(),
             "daemon": asdict(_run_daemon(sound, config)),
-            "graph_ms_per_hop": graph,
-            "graph_core_percent": _percent(graph),
+            "daemon_flat_out_core_percent": _flat_out(sound, config),
+            "graph": _graph(process, sound, steps),
             "model_bytes": {name: card.beside(name).stat().st_size for name in card.files()},
         }
         if peer:
             facts |= _peer(shared, sound)
     show(facts, _text(facts), as_json)
+
+
+def _graph(process: Callable[[Audio], Any], sound: Audio, steps: int) -> dict[str, float]:
+    """The graph alone, in blocks of as many steps as the daemon takes at a time."""
+    flat_out = _milliseconds(process, sound, steps)
+    paced = _milliseconds(process, sound[: 20 * SAMPLE_RATE], steps, paced=True)
+    return {
+        "steps_at_a_time": steps,
+        "flat_out_us_per_step": 1000 * flat_out,
+        "flat_out_core_percent": _percent(flat_out),
+        "paced_core_percent": _percent(paced),
+    }
+
+
+def _flat_out(sound: Audio, config: Path | None) -> float:
+    """Per cent of a core that the daemon takes for a file, as fast as it can."""
+    with TemporaryDirectory() as folder:
+        short, long = sound[: 60 * SAMPLE_RATE], np.resize(sound, int(LONG_SECONDS * SAMPLE_RATE))
+        used = [_file_seconds(Path(folder) / "sound.wav", each, config) for each in (short, long)]
+    return 100 * (used[1] - used[0]) * SAMPLE_RATE / (len(long) - len(short))
+
+
+def _file_seconds(path: Path, sound: Audio, config: Path | None) -> float:
+    """Processor seconds that the daemon says it took for all of a recording."""
+    sf.write(path, sound, SAMPLE_RATE)
+    options = ["--config", str(config)] if config else []
+    process = porter(*options, "--file", path, "--fast")
+    events = [json.loads(line) for line in process.communicate()[0].splitlines()]
+    (used,) = [e["data"]["cpu_seconds"] for e in events if e["type"] == "porter.stopped"]
+    return float(used)
 
 
 def _sound(seconds: float) -> Audio:
@@ -154,15 +194,28 @@ def _status(pid: int, key: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))
 
 
-def _milliseconds(process: Callable[[Audio], Any], sound: Audio) -> float:
-    """Processor time of this process for one hop of 80 ms, in milliseconds, after a warm-up."""
-    hops = sound.reshape(-1, HOP)
-    for hop in hops[:20]:
-        process(hop)
-    begun = time.process_time()
-    for hop in hops:
-        process(hop)
-    return 1000 * (time.process_time() - begun) / len(hops)
+def _milliseconds(
+    process: Callable[[Audio], Any], sound: Audio, steps: int = 1, paced: bool = False
+) -> float:
+    """Processor time of this process for a step of 80 ms, in milliseconds, after a warm-up.
+
+    Args:
+        process: takes `steps` steps of sound at a time.
+        sound: (n,).
+        steps: how many.
+        paced: in real time, as from a microphone, instead of one after the other.
+    """
+    blocks = sound[: len(sound) // (steps * HOP) * steps * HOP].reshape(-1, steps * HOP)
+    for block in blocks[:20]:
+        process(block)
+    used, begun = 0.0, time.monotonic()
+    for number, block in enumerate(blocks, 1):
+        if paced:
+            time.sleep(max(0.0, begun + number * steps * STEP_SECONDS - time.monotonic()))
+        before = time.process_time()
+        process(block)
+        used += time.process_time() - before
+    return 1000 * used / len(blocks) / steps
 
 
 def _percent(milliseconds: float) -> float:
@@ -174,22 +227,39 @@ def _peer(shared: Path, sound: Audio) -> dict[str, Any]:
         model = package_model(shared)
     except PorterError as error:
         return {"openwakeword_absent": str(error)}
-    took = _milliseconds(
-        lambda hop: model.predict((hop * 32_767).astype(np.int16)),
-        sound[: 30 * SAMPLE_RATE // HOP * HOP],
-    )
-    return {"openwakeword_ms_per_chunk": took, "openwakeword_core_percent": _percent(took)}
+    part = sound[: 20 * SAMPLE_RATE]
+
+    def predict(hop: Audio) -> None:
+        model.predict((hop * 32_767).astype(np.int16))
+
+    return {
+        "openwakeword_flat_out_core_percent": _percent(_milliseconds(predict, part)),
+        "openwakeword_paced_core_percent": _percent(_milliseconds(predict, part, paced=True)),
+    }
 
 
 def _text(facts: dict[str, Any]) -> str:
-    daemon = facts["daemon"]
-    rows: list[list[Any]] = [
-        ["whole daemon, listening", f"{daemon['core_percent']:.3f} % of a core"],
+    daemon, graph = facts["daemon"], facts["graph"]
+    steps = graph["steps_at_a_time"]
+    times = [
+        ["whole daemon", daemon["core_percent"], facts["daemon_flat_out_core_percent"]],
         [
-            "  of it the graph alone",
-            f"{facts['graph_core_percent']:.3f} % of a core "
-            f"({1000 * facts['graph_ms_per_hop']:.0f} us per 80 ms)",
+            f"  of it the graph, {steps} steps at a time",
+            graph["paced_core_percent"],
+            graph["flat_out_core_percent"],
         ],
+    ]
+    if (paced := facts.get("openwakeword_paced_core_percent")) is not None:
+        flat_out = facts["openwakeword_flat_out_core_percent"]
+        times += [
+            ["openWakeWord, its predict() alone", paced, flat_out],
+            [
+                "ratio to Porter's whole daemon",
+                paced / daemon["core_percent"],
+                flat_out / facts["daemon_flat_out_core_percent"],
+            ],
+        ]
+    rows: list[list[Any]] = [
         ["peak memory", f"{daemon['peak_memory_mb']:.1f} MB"],
         [
             "start to listening",
@@ -198,20 +268,14 @@ def _text(facts: dict[str, Any]) -> str:
         ],
         *([f"model {name}", f"{size / 1e6:.2f} MB"] for name, size in facts["model_bytes"].items()),
     ]
-    if (peer := facts.get("openwakeword_core_percent")) is not None:
-        whole, alone = daemon["core_percent"], facts["graph_core_percent"]
-        rows += [
-            [
-                "openWakeWord, its predict() alone",
-                f"{peer:.3f} % of a core ({facts['openwakeword_ms_per_chunk']:.2f} ms per 80 ms)",
-            ],
-            ["ratio to Porter's whole daemon", f"{peer / max(whole, 1e-6):.1f}"],
-            ["ratio to Porter's graph", f"{peer / alone:.1f}"],
-        ]
-    elif "openwakeword_absent" in facts:
+    if "openwakeword_absent" in facts:
         rows.append(["openWakeWord", facts["openwakeword_absent"]])
-    return f"{facts['machine']}; {daemon['audio_seconds']:.0f} s of sound\n" + table(
-        ["what", "measured"], rows
+    shown = [[name, f"{paced:.3f}", f"{flat:.3f}"] for name, paced, flat in times]
+    return (
+        f"{facts['machine']}; {daemon['audio_seconds']:.0f} s of sound\n"
+        + table(["per cent of a core", "paced", "flat out"], shown)
+        + "\n\n"
+        + table(["what", "measured"], rows)
     )
 
 

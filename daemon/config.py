@@ -74,7 +74,7 @@ class AudioConfig(Settings):
     """Index of an input device or part of its name; None is the system's default."""
     path: FilePath | None = None
     pace: Literal["realtime", "fast"] = "realtime"
-    steps_per_wakeup: int = Field(default=2, ge=1, le=10)
+    steps_per_wakeup: int = Field(default=4, ge=1, le=10)
     """Steps of 80 ms that are heard at a time: more cost less processor, fewer answer sooner."""
     stall_seconds: float = Field(default=2.0, ge=0.2, le=60)
     reopen_backoff: Backoff = Backoff()

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from daemon.audio.features import HOP
+from daemon.audio.features import HOP, SAMPLE_RATE
 from daemon.audio.sources import AudioLost
 from daemon.errors import SourceError
 
@@ -38,7 +38,9 @@ class PipeSource:
         self._filled = 0
         self._ended = False
         self._poll = select.poll()
+        self._nap = select.poll()
         self._waker = _NONE
+        self._real_time = False
         self.overflows = self.padding = 0
 
     def open(self) -> None:
@@ -51,16 +53,22 @@ class PipeSource:
         self._waker = os.pipe()
         self._poll.register(self._descriptor, select.POLLIN)
         self._poll.register(self._waker[0], select.POLLIN)
+        self._nap.register(self._waker[0], select.POLLIN)
 
     def read(self, pcm: Array) -> float | None:
         """Wait for a block of sound; the last one is filled up with silence."""
+        begun = time.monotonic()
         while self._filled < len(self._bytes) and not self._ended:
+            if self._real_time:
+                self._sleep_till_full()
             ready = self._wait(self._stall)
             if ready is None:
                 return None
             if not ready:
                 raise AudioLost(f"no sound on standard input for {self._stall:g} s")
             self._ended = not self._take()
+        # A writer that has all its sound ready, as `cat` has, must not be waited for.
+        self._real_time = time.monotonic() - begun > self._seconds(len(self._bytes)) / 2
         if self._filled < _WIDTH:
             return None
         missing = len(self._bytes) - self._filled
@@ -89,10 +97,19 @@ class PipeSource:
         if self._waker == _NONE:
             return
         self._poll.unregister(self._waker[0])
+        self._nap.unregister(self._waker[0])
         self._poll.unregister(self._descriptor)
         for descriptor in self._waker:
             os.close(descriptor)
         self._waker = _NONE
+
+    def _sleep_till_full(self) -> None:
+        """Let the rest of a block gather: waking for each piece of it would cost more than it."""
+        self._nap.poll(self._seconds(len(self._bytes) - self._filled) * 1000)
+
+    @staticmethod
+    def _seconds(size: int) -> float:
+        return size / (_WIDTH * SAMPLE_RATE)
 
     def _wait(self, seconds: float) -> bool | None:
         """Whether there is something to read (or the end); None when told to stop."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import soxr
 from scipy import signal
 
 from daemon.audio.features import SAMPLE_RATE
+from export.data.cache import cache_folder
 
 Audio = npt.NDArray[np.float32]
 Generator = np.random.Generator
@@ -111,8 +111,7 @@ def reverberate(samples: Audio, rng: Generator) -> Audio:
 @cache
 def room_bank() -> list[Audio]:
     """Impulse responses (n,) of simulated rooms, near and far, direct sound first; kept on disk."""
-    root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    path = root / "porter" / f"rooms-{ROOMS}.npz"
+    path = cache_folder() / f"rooms-{ROOMS}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.npz")

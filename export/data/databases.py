@@ -17,7 +17,7 @@ from export.data.speech import SpeechCache, Utterance
 
 RECORDED_SPEECH = (
     ("speech", ("coffee_orders",), 3.0),
-    ("speech", ("read_books",), 1.2),
+    ("speech", ("read_books",), 2.0),
     ("negative_words", (), 2.0),
 )
 """Folder, labels left out of it, and the share of draws."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
-import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -191,8 +190,3 @@ def prompts(seed: int, share: float = 1.0) -> Iterable[Audio]:
             start += length
             if len(prompt) > SAMPLE_RATE // 2:
                 yield trim(prompt)
-
-
-def cache_folder() -> Path:
-    """Where training keeps what is slow to make: `porter` in `$XDG_CACHE_HOME` or `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "porter"

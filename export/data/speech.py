@@ -24,6 +24,7 @@ import soundfile as sf
 import soxr
 
 from daemon.audio.features import SAMPLE_RATE
+from export.data.cache import cache_folder
 
 Audio = npt.NDArray[np.float32]
 
@@ -160,8 +161,7 @@ def _kokoro(utterance: Utterance) -> Audio:
 
 
 def _kokoro_folder() -> Path:
-    cache_root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    folder = cache_root / "porter" / "kokoro-voices"
+    folder = cache_folder() / "kokoro-voices"
     if not any(folder.glob("*.bin")):
         raise EngineMissing(f"Kokoro's voices are not in {folder}; run scripts/voices to get them")
     return folder

@@ -8,8 +8,13 @@ from pathlib import Path
 import click
 import torch
 
-from export.data import pools
-from export.data.databases import Recordings, for_trunk, synthetic_negatives
+from export.data.cache import cache_folder
+from export.data.databases import (
+    Recordings,
+    for_trunk,
+    synthetic_negatives,
+    synthetic_positives,
+)
 from export.data.speech import SpeechCache
 from export.trunk import train as training
 from export.trunk.teacher import SpeechTeacher
@@ -34,8 +39,25 @@ from export.trunk.teacher import SpeechTeacher
     default=("activate", "computer", "alexa"),
     help="Words whose sound-alikes are among the synthetic speech.",
 )
-@click.option("--neural", default=3_000, show_default=True, help="Neural utterances to synthesise.")
-@click.option("--clips", default=10_000, show_default=True, help="10 s mixtures to learn from.")
+@click.option(
+    "--neural",
+    default=600,
+    show_default=True,
+    help="Neural utterances of each word, and as many of rival words and sentences.",
+)
+@click.option(
+    "--clips",
+    default=training.TrunkRecipe.clips,
+    show_default=True,
+    help="10 s mixtures to learn from.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="bfloat16 learns in half the time on processors with AVX-512 BF16 or AMX.",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--work",
@@ -51,6 +73,7 @@ def trunk(
     words: tuple[str, ...],
     neural: int,
     clips: int,
+    precision: str,
     seed: int,
     work: Path | None,
     out: Path,
@@ -63,12 +86,14 @@ def trunk(
         porter-export trunk --teacher speech_embedding.onnx --data audio/
     """
     torch.set_num_threads(max(1, processes - 1))
-    cache = SpeechCache(pools.cache_folder() / "speech")
+    cache = SpeechCache(cache_folder() / "speech")
     spoken = synthetic_negatives(words, neural, seed)
-    learning = for_trunk(Recordings(data), spoken, cache, seed, processes)
+    said = [each for word in words for each in synthetic_positives(word, neural, seed)]
+    train_split = Recordings(data, ("train",), calibration=False)
+    learning = for_trunk(train_split, spoken + said, cache, seed, processes)
     held_out = Recordings(data, ("test",)) if data else Recordings(None)
     checking = for_trunk(held_out, spoken[-neural // 10 :], cache, seed + 1, processes)
-    recipe = training.TrunkRecipe(clips=clips, seed=seed)
-    folder = work or pools.cache_folder() / "trunk"
+    recipe = training.TrunkRecipe(clips=clips, seed=seed, precision=precision)
+    folder = work or cache_folder() / "trunk"
     training.train(recipe, learning, checking, SpeechTeacher(teacher), folder)
     click.echo(f"{training.publish(folder, out, learning)}")

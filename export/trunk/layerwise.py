@@ -17,8 +17,8 @@ import scipy.linalg
 import torch
 from torch import Tensor, nn
 
-from export.trunk.model import Column, Trunk
-from export.trunk.teacher import SpeechTeacher
+from export.trunk.model import Column, Trunk, centred
+from export.trunk.teacher import Scale, SpeechTeacher
 
 SAMPLES = 60_000
 """Positions (time and band) of a layer that a fit looks at."""
@@ -28,34 +28,39 @@ Array = npt.NDArray[np.float32]
 
 
 @torch.inference_mode()
-def fit(trunk: Trunk, teacher: SpeechTeacher, levels: Sequence[Array], seed: int = 0) -> None:
+def fit(
+    trunk: Trunk, teacher: SpeechTeacher, scale: Scale, levels: Sequence[Array], seed: int = 0
+) -> None:
     """Set the weights of a trunk layer by layer.
 
     Args:
         trunk: is changed in place.
         teacher: gives the activations to match.
+        scale: of the embeddings that the trunk shall give.
         levels: log-mel clips (frames, 32), all of one length.
         seed: of the choice of positions.
     """
     rng = np.random.default_rng(seed)
     activations = teacher.activations(levels)
-    x = torch.from_numpy(np.stack(levels))[:, None]
-    trunk.centre.running_mean = x.mean().reshape(1)
-    trunk.centre.running_var = x.var().reshape(1)
     trunk.eval()
-    x = trunk.centre(x)
-    for layer in trunk.layers:
+    x = centred(torch.from_numpy(np.stack(levels)).transpose(1, 2)[:, None])
+    for layer in trunk.layers():
         if isinstance(layer, Column):
             linear, rectified = next(activations)
             chosen = _leading(rectified, layer.convolution.out_channels, rng)
-            _solve(layer, x, torch.from_numpy(linear[:, chosen]), rng)
+            _solve(layer, x, _bands_first(linear[:, chosen]), rng)
         x = layer(x)
     target, _ = next(activations)
-    rows, wanted = _patches(trunk.embed, x, torch.from_numpy(target), rng)
-    weights = _least_squares(rows, wanted)
+    rows, wanted = _patches(trunk.embed, x, _bands_first(target), rng)
+    weights = _least_squares(rows, scale.standard(wanted))
     trunk.embed.weight.copy_(weights[:-1].T.reshape(trunk.embed.weight.shape))
     assert trunk.embed.bias is not None
     trunk.embed.bias.copy_(weights[-1])
+
+
+def _bands_first(activations: Array) -> Tensor:
+    """(clips, channels, time, bands), as the teacher has it, to (clips, channels, bands, time)."""
+    return torch.from_numpy(activations).transpose(2, 3)
 
 
 def _leading(rectified: Array, count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
@@ -83,15 +88,15 @@ def _patches(
     convolution: nn.Conv2d, x: Tensor, target: Tensor, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """What the convolution sees at random positions, (n, inputs), and what it should give there."""
-    time, band = (int(size) for size in convolution.kernel_size)
-    x = nn.functional.pad(x, (band // 2, band // 2))
+    bands, times = (int(size) for size in convolution.kernel_size)
+    x = nn.functional.pad(x, (0, 0, bands // 2, bands // 2))
     count = SAMPLES
     clip = torch.from_numpy(rng.integers(target.shape[0], size=count))
-    row = torch.from_numpy(rng.integers(target.shape[2], size=count))
-    column = torch.from_numpy(rng.integers(target.shape[3], size=count))
-    parts = [x[clip, :, row + i, column + j] for i in range(time) for j in range(band)]
+    band = torch.from_numpy(rng.integers(target.shape[2], size=count))
+    time = torch.from_numpy(rng.integers(target.shape[3], size=count))
+    parts = [x[clip, :, band + i, time + j] for i in range(bands) for j in range(times)]
     rows = torch.stack(parts, dim=2).reshape(count, -1)
-    return rows, target[clip, :, row, column]
+    return rows, target[clip, :, band, time]
 
 
 def _least_squares(rows: Tensor, target: Tensor) -> Tensor:

@@ -1,11 +1,14 @@
 """The trunk: raw samples to a 96-D embedding of speech every 80 ms, as an exact stream.
 
 A 2-D convolutional network over a log-mel spectrogram, padded in frequency only and valid in time,
-so that each layer needs just its last columns from the past: those columns are the state. The shape
+so that each stage needs just its last columns from the past: those columns are the state. The shape
 is that of Google's speech embedding network, two thirds as wide.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +20,10 @@ WIDTHS = (16, 32, 48, 64, 64)
 """Channels of the five stages."""
 BLOCK = 80
 """Samples of half a spectrogram frame; windows and frames are whole numbers of blocks."""
+PAST = 4
+"""Columns of its input that a stage keeps in a stream."""
+CENTRE, SPREAD = 6.0, 2.0
+"""Mean and spread of speech among the levels, roughly: what the first layer should not learn."""
 RECEPTIVE_FRAMES = 76
 """Spectrogram frames behind one embedding (775 ms of sound)."""
 
@@ -33,38 +40,56 @@ class Spectrogram(nn.Module):
         # The windows as blocks of half a frame: the same sums, which run in half the time, since a
         # convolution over many channels is a matrix product and one over a single channel is not.
         blocks = kernel.reshape(len(kernel), -1, BLOCK).transpose(1, 2).contiguous()
+        # A band sums the squares of both parts, so its filter is there twice.
+        mel = torch.from_numpy(features.mel_filters()).T.repeat(1, 2)[:, :, None].contiguous()
         self.register_buffer("kernel", blocks, persistent=False)
-        self.register_buffer("mel", torch.from_numpy(features.mel_filters()), persistent=False)
+        self.register_buffer("mel", mel, persistent=False)
         self.kernel: Tensor
         self.mel: Tensor
 
     def forward(self, samples: Tensor) -> Tensor:
-        """(batch, n) samples to (batch, 1, frames, 32) levels."""
+        """(batch, n) samples to (batch, 1, 32, frames) centred levels (see :func:`centred`)."""
         whole = samples[:, : samples.shape[1] // BLOCK * BLOCK]
         blocks = whole.reshape(len(samples), -1, BLOCK)
         stride = features.FRAME // BLOCK
         spectrum = nn.functional.conv1d(blocks.transpose(1, 2), self.kernel, stride=stride)
-        cosine, sine = spectrum.square().chunk(2, dim=1)
-        power = (cosine + sine).transpose(1, 2) @ self.mel
-        levels = power.clamp(min=features.FLOOR_POWER).log() / 2.302585093 + 2.0
+        power = nn.functional.conv1d(spectrum * spectrum, self.mel)
+        # log10 + 2, centred: one multiplication and one addition.
+        levels = power.clamp(min=features.FLOOR_POWER).log()
+        levels = levels * (1 / (math.log(10) * SPREAD)) + (2 - CENTRE) / SPREAD
         return levels[:, None]
 
 
+def centred(levels: Tensor) -> Tensor:
+    """Levels of :func:`daemon.audio.features.log_mel`, which lie around 3 to 9, around zero."""
+    return (levels - CENTRE) / SPREAD
+
+
 class Column(nn.Module):
-    """Convolution, batch norm and leaky ReLU; `time` columns high, valid in time."""
+    """Convolution, batch norm and leaky ReLU; `time` columns wide, valid in time."""
 
     def __init__(self, before: int, after: int, time: int, frequency: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(
-            before, after, (time, frequency), bias=False, padding=(0, frequency // 2)
+            before, after, (frequency, time), bias=False, padding=(frequency // 2, 0)
         )
         self.norm = nn.BatchNorm2d(after)
-        self.past = time - 1
-        """Columns of its input that the layer keeps for the next step."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, before, columns, bands) to (batch, after, columns - past, bands)."""
+        """(batch, before, bands, columns) to (batch, after, bands, columns - time + 1)."""
         return nn.functional.leaky_relu(self.norm(self.convolution(x)), 0.2)
+
+
+class Stage(nn.Sequential):
+    """Convolutions that look at `PAST` columns more than they give, then a pooling.
+
+    In a stream the stage keeps the last columns of its input and computes the few in between
+    again: that is cheaper than to keep the past of each of its layers.
+    """
+
+    def __init__(self, columns: list[Column], pool: tuple[int, int]) -> None:
+        super().__init__(*columns, nn.MaxPool2d(pool))
+        self.channels = columns[0].convolution.in_channels
 
 
 class Trunk(nn.Module):
@@ -75,50 +100,41 @@ class Trunk(nn.Module):
         self.widths = widths
         self.spectrogram = Spectrogram()
         first, *others = widths
-        layers: list[nn.Module] = [
-            Column(1, first, 3, 3),
-            Column(first, first, 1, 3),
-            Column(first, first, 3, 1),
-            nn.MaxPool2d((2, 2)),
-        ]
+        opening = [Column(1, first, 3, 3), Column(first, first, 1, 3), Column(first, first, 3, 1)]
+        stages = [Stage(opening, (2, 2))]
         before = first
         # Stages two and four halve only the bands, stages three and five time as well.
-        pools: list[tuple[int, int]] = [(1, 2), (2, 2), (1, 2), (2, 2)]
-        for width, pool in zip(others, pools, strict=True):
+        for width, pool in zip(others, [(2, 1), (2, 2), (2, 1), (2, 2)], strict=True):
+            layers: list[Column] = []
             for _ in range(2):
                 layers += [Column(before, width, 1, 3), Column(width, width, 3, 1)]
                 before = width
-            layers.append(nn.MaxPool2d(pool))
-        self.layers = nn.ModuleList(layers)
-        self.embed = nn.Conv2d(before, EMBEDDING, (3, 1))
-        # Levels come around 3 to 9; centring them lets the first layer start in a useful range.
-        self.centre = nn.BatchNorm2d(1)
+            stages.append(Stage(layers, pool))
+        self.stages = nn.ModuleList(stages)
+        self.embed = nn.Conv2d(before, EMBEDDING, (1, 3))
 
     def forward(self, samples: Tensor) -> Tensor:
         """Whole clips: (batch, n) to (batch, steps, 96); the first step follows 775 ms."""
-        return self.columns(self.spectrogram(samples))
+        return self._embedded(self.spectrogram(samples))
 
     def columns(self, levels: Tensor) -> Tensor:
-        """(batch, 1, frames, 32) levels to (batch, (frames - 76) // 8 + 1, 96) embeddings."""
-        x = self.centre(levels)
-        for layer in self.layers:
-            x = layer(x)
+        """(batch, 1, 32, frames) levels to (batch, (frames - 76) // 8 + 1, 96) embeddings."""
+        return self._embedded(centred(levels))
+
+    def _embedded(self, x: Tensor) -> Tensor:
+        for stage in self.stages:
+            x = stage(x)
         embedded: Tensor = self.embed(x)
-        return embedded.squeeze(3).transpose(1, 2)
+        return embedded.squeeze(2).transpose(1, 2)
 
     def initial_state(self) -> State:
-        """Zero state: samples before the first window, then each layer's past columns."""
+        """Zero state: samples before the first window, then the past columns of each stage."""
         state = [torch.zeros(1, features.WINDOW - features.FRAME)]
-        levels = torch.zeros(1, 1, 8, features.MEL_BANDS)
-        for layer in self.layers:
-            if isinstance(layer, Column) and layer.past:
-                state.append(torch.zeros(1, levels.shape[1], layer.past, levels.shape[3]))
-                levels = torch.zeros(1, layer.convolution.out_channels, *levels.shape[2:])
-            elif isinstance(layer, Column):
-                levels = torch.zeros(1, layer.convolution.out_channels, *levels.shape[2:])
-            else:
-                levels = layer(levels)
-        state.append(torch.zeros(1, levels.shape[1], 2, levels.shape[3]))
+        bands = features.MEL_BANDS
+        for stage in self._stages():
+            state.append(torch.zeros(1, stage.channels, bands, PAST))
+            bands //= 2
+        state.append(torch.zeros(1, self.widths[-1], bands, 2))
         return state
 
     def stream(self, samples: Tensor, state: State) -> tuple[Tensor, State]:
@@ -127,13 +143,20 @@ class Trunk(nn.Module):
         following: State = []
         samples = torch.cat([next(past), samples], dim=1)
         following.append(samples[:, -(features.WINDOW - features.FRAME) :])
-        x = self.centre(self.spectrogram(samples))
-        for layer in self.layers:
-            if isinstance(layer, Column) and layer.past:
-                x = torch.cat([next(past), x], dim=2)
-                following.append(x[:, :, -layer.past :])
-            x = layer(x)
-        x = torch.cat([next(past), x], dim=2)
-        following.append(x[:, :, -2:])
+        x = self.spectrogram(samples)
+        for stage in self._stages():
+            x = torch.cat([next(past), x], dim=3)
+            following.append(x[..., -PAST:])
+            x = stage(x)
+        x = torch.cat([next(past), x], dim=3)
+        following.append(x[..., -2:])
         embedded: Tensor = self.embed(x)
-        return embedded.squeeze(3).transpose(1, 2), following
+        return embedded.squeeze(2).transpose(1, 2), following
+
+    def layers(self) -> Iterator[nn.Module]:
+        """Convolutions and poolings before the last convolution, in the order of the data."""
+        for stage in self._stages():
+            yield from stage
+
+    def _stages(self) -> list[Stage]:
+        return [stage for stage in self.stages if isinstance(stage, Stage)]

@@ -8,6 +8,7 @@ the cost and with the same numbers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,28 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 from onnx import numpy_helper
+from torch import Tensor
 
 from daemon.audio.features import MEL_BANDS
 
 Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of each dimension of the teacher's embedding, (96,) both."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, embeddings: Tensor) -> Scale:
+        """Measured on embeddings (n, 96)."""
+        return cls(embeddings.mean(0), embeddings.std(0))
+
+    def standard(self, embeddings: Tensor) -> Tensor:
+        """Embeddings (..., 96) with mean 0 and deviation 1: what the trunk gives."""
+        return (embeddings - self.mean) / self.deviation
 
 
 class SpeechTeacher:

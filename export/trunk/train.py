@@ -1,7 +1,7 @@
 """Trains the trunk by distillation: its embedding learns to equal the speech teacher's.
 
-Clips are mixed anew for every step; the loss is the squared error, each dimension weighed by the
-inverse of the teacher's variance, so that the share of variance explained is one minus the loss.
+Clips are mixed anew for every step. Each dimension of the teacher's embedding is brought to mean 0
+and deviation 1, so that the share of its variance explained is one minus the mean squared error.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from export.data.mixing import Databases, mix
 from export.trunk import layerwise
 from export.trunk.model import WIDTHS, Trunk
-from export.trunk.teacher import SpeechTeacher
+from export.trunk.teacher import Scale, SpeechTeacher
 
 
 @dataclass(frozen=True)
 class TrunkRecipe:
     """Everything that shapes a training run of the trunk."""
 
-    clips: int = 5_000
+    clips: int = 30_000
     """10 s mixtures, each made once and learnt from twice: once fresh, once from a buffer."""
     batch: int = 4
     rate: float = 1e-3
@@ -38,6 +38,8 @@ class TrunkRecipe:
     seed: int = 0
     widths: tuple[int, ...] = WIDTHS
     workers: int = 1
+    precision: str = "float32"
+    """Of the convolutions while learning: `bfloat16` doubles the speed where processors have it."""
 
 
 class Mixtures(Dataset[tuple[Tensor, Tensor]]):
@@ -56,6 +58,10 @@ class Mixtures(Dataset[tuple[Tensor, Tensor]]):
         levels = log_mel(clip.samples)
         return torch.from_numpy(levels), torch.from_numpy(self.teacher(levels))
 
+    def first(self, count: int) -> list[tuple[Tensor, Tensor]]:
+        """The first clips."""
+        return [self[index] for index in range(count)]
+
 
 def train(
     recipe: TrunkRecipe,
@@ -69,9 +75,11 @@ def train(
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trunk = Trunk(recipe.widths).to(device)
-    held_out = [Mixtures(validation, teacher, 48, recipe.seed + 1)[i] for i in range(48)]
-    variance = torch.stack([target for _, target in held_out]).var(dim=(0, 1))
-    weight = (1 / variance).to(device)
+    # With the channels last, processors take a third less time for the gradients.
+    nn.utils.convert_conv2d_weight_memory_format(trunk, torch.channels_last)
+    held_out = Mixtures(validation, teacher, 48, recipe.seed + 1).first(48)
+    start = Mixtures(data, teacher, recipe.fitted, recipe.seed + 2).first(recipe.fitted)
+    scale = Scale.of(torch.cat([target for _, target in start]))
     steps = recipe.clips // recipe.batch
     replay = _Replay(128, recipe.seed)
     optimiser = torch.optim.AdamW(trunk.parameters(), recipe.rate, weight_decay=1e-3)
@@ -84,8 +92,7 @@ def train(
         schedule.load_state_dict(saved["schedule"])
         done = saved["step"]
     else:
-        start = Mixtures(data, teacher, recipe.fitted, recipe.seed + 2)
-        layerwise.fit(trunk, teacher, [start[i][0].numpy() for i in range(recipe.fitted)])
+        layerwise.fit(trunk, teacher, scale, [levels.numpy() for levels, _ in start])
     mixtures = Mixtures(data, teacher, recipe.clips, recipe.seed)
     rest = torch.utils.data.Subset(mixtures, range(done * recipe.batch, recipe.clips))
     loader = DataLoader(
@@ -99,11 +106,11 @@ def train(
         for step, (levels, target) in enumerate(bar, done + 1):
             trunk.train()
             for again in (levels, target), replay.exchange(levels, target):
-                loss = _learn(trunk, optimiser, weight, *again)
+                loss = _learn(recipe, trunk, optimiser, scale, *again)
                 schedule.step()
             bar.set_postfix(loss=f"{loss:.3f}", rate=f"{schedule.get_last_lr()[0]:.1e}")
             if step % 100 == 0 or step == steps:
-                explained = explained_variance(trunk, held_out, weight)
+                explained = explained_variance(trunk, held_out, scale)
                 with (folder / "trunk.jsonl").open("a") as log:
                     log.write(
                         json.dumps(
@@ -146,30 +153,38 @@ class _Replay:
 
 
 def _learn(
-    trunk: Trunk, optimiser: torch.optim.Optimizer, weight: Tensor, levels: Tensor, target: Tensor
+    recipe: TrunkRecipe,
+    trunk: Trunk,
+    optimiser: torch.optim.Optimizer,
+    scale: Scale,
+    levels: Tensor,
+    target: Tensor,
 ) -> float:
-    embedded = trunk.columns(levels[:, None].to(weight.device))
-    loss = ((embedded - target.to(weight.device)).square() * weight).mean()
+    device = next(trunk.parameters()).device
+    precision = getattr(torch, recipe.precision)
+    with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        embedded = trunk.columns(levels.transpose(1, 2)[:, None].to(device))
+    loss = nn.functional.mse_loss(embedded.float(), scale.standard(target).to(device))
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(trunk.parameters(), 1.0)
+    nn.utils.clip_grad_norm_(trunk.parameters(), 1.0)
     optimiser.step()
     return float(loss.detach())
 
 
-def explained_variance(trunk: Trunk, clips: list[tuple[Tensor, Tensor]], weight: Tensor) -> float:
+def explained_variance(trunk: Trunk, clips: list[tuple[Tensor, Tensor]], scale: Scale) -> float:
     """Share of the teacher's variance that the trunk explains, averaged over dimensions."""
     trunk.eval()
-    device = weight.device
-    with torch.no_grad():
+    device = next(trunk.parameters()).device
+    with torch.inference_mode():
         errors = [
-            (
-                (trunk.columns(levels[None, None].to(device))[0] - target.to(device)).square()
-                * weight
-            ).mean()
+            (trunk.columns(levels.T[None, None].to(device))[0].cpu() - scale.standard(target))
+            .square()
+            .mean(0)
             for levels, target in clips
         ]
-    return 1 - float(torch.stack(errors).mean())
+    variance = scale.standard(torch.cat([target for _, target in clips])).var(0)
+    return 1 - float((torch.stack(errors).mean(0) / variance).mean())
 
 
 def publish(folder: Path, out: Path, data: Databases) -> Path:

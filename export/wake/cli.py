@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import torch
 
-from export.data import pools
+from export.data.cache import cache_folder
 from export.trunk import train as trunk_training
 from export.wake.recipe import Sources, WakeRecipe, quick, run
 from export.wake.train import HeadRecipe
@@ -114,7 +114,7 @@ def wake(
     if is_quick:
         recipe = quick(words, seed)
     torch.set_num_threads(processes)
-    folder = work or pools.cache_folder() / "wake"
+    folder = work or cache_folder() / "wake"
     sources = Sources(data, _recordings(positives, words), hold_out, folder, processes)
     for card in run(replace(recipe, words=words), sources, trunk_training.load(trunk_path), out):
         click.echo(str(card))

@@ -20,7 +20,6 @@ class Head(nn.Module):
     def __init__(self, channels: int = 64, hidden: int = 64, dropout: float = 0.2) -> None:
         super().__init__()
         self.channels, self.hidden = channels, hidden
-        self.scale = nn.BatchNorm1d(EMBEDDING)
         self.convolution = nn.Conv1d(EMBEDDING, channels, 3)
         self.norm = nn.BatchNorm1d(channels)
         self.dropout = nn.Dropout(dropout)
@@ -33,11 +32,11 @@ class Head(nn.Module):
 
     def stream(self, embeddings: Tensor, state: State) -> tuple[Tensor, State]:
         """(batch, k, 96) and the state to logits (batch, k) and the next state."""
-        scaled = torch.cat([state[0], self.scale(embeddings.transpose(1, 2))], dim=2)
-        x = nn.functional.relu(self.norm(self.convolution(scaled))).transpose(1, 2)
+        recent = torch.cat([state[0], embeddings.transpose(1, 2)], dim=2)
+        x = nn.functional.relu(self.norm(self.convolution(recent))).transpose(1, 2)
         x, hidden = self.gru(self.dropout(x), state[1])
         logits: Tensor = self.output(self.dropout(x)).squeeze(2)
-        return logits, [scaled[:, :, -2:], hidden]
+        return logits, [recent[:, :, -2:], hidden]
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Whole clips from silence: (batch, steps, 96) to logits (batch, steps)."""

@@ -16,6 +16,7 @@ import torch
 from daemon.audio.features import SAMPLE_RATE
 from export import convert
 from export.data import pools
+from export.data.cache import cache_folder
 from export.data.casting import cast
 from export.data.databases import (
     Recordings,
@@ -41,11 +42,11 @@ class WakeRecipe:
     """Everything that shapes the training of wake words."""
 
     words: tuple[str, ...]
-    neural: int = 760
+    neural: int = 1_500
     """Neural voices that say each word; formant and unit voices come on top."""
-    rivals: int = 420
+    rivals: int = 600
     """Neural utterances of rival words and sentences; three times as many by formant voices."""
-    clips: int = 12_000
+    clips: int = 16_000
     calibration_clips: int = 500
     false_accepts_per_hour: float = 15.0
     """Of calibration mixtures: an hour of them holds some two thousand rival and half words."""
@@ -85,7 +86,7 @@ def quick(words: tuple[str, ...], seed: int) -> WakeRecipe:
 
 def run(recipe: WakeRecipe, sources: Sources, trunk: Trunk, out: Path) -> list[Path]:
     """Train every word of a recipe; returns the cards that were written."""
-    cache = SpeechCache(pools.cache_folder() / "speech")
+    cache = SpeechCache(cache_folder() / "speech")
     work = sources.work / f"{'-'.join(recipe.words)}-{_key(recipe, sources)}"
     learning = Bank(
         work / "learn",

@@ -1,0 +1,202 @@
+"""How much of the speech teacher's accuracy the trunk keeps, under the same head.
+
+    python -m bench.trunk_kept --bank ~/.cache/porter/wake/NAME/learn --word computer
+
+Two heads learn from the same clips of a bank that `porter-export wake` has mixed: one listens to
+the trunk, the other to the teacher. Both are measured on the same real recordings.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import numpy as np
+import torch
+
+from bench.common import ROOT, json_option, need, plain_errors, shared_option, show, table
+from bench.wake_accuracy import CONTAINING, WORDS
+from daemon.audio.decision import Rule
+from daemon.audio.features import FRAME, HOP, WINDOW, log_mel
+from export.data.manifests import Audio, select
+from export.trunk.model import RECEPTIVE_FRAMES, Trunk
+from export.trunk.teacher import SpeechTeacher
+from export.trunk.train import load
+from export.wake.bank import SHARD, Heard, embed
+from export.wake.calibrate import REFRACTORY, SMOOTHING
+from export.wake.conditions import Condition
+from export.wake.evaluate import Evaluation, measure
+from export.wake.model import Committee
+from export.wake.train import HeadRecipe, train
+
+PAST = WINDOW - FRAME + (RECEPTIVE_FRAMES - HOP // FRAME) * FRAME
+"""Samples before a hop that its embedding hears."""
+
+
+class TeacherStream:
+    """The teacher's embeddings of a stream, brought to mean 0 and deviation 1."""
+
+    def __init__(self, teacher: SpeechTeacher, mean: Audio, deviation: Audio) -> None:
+        self._teacher, self._mean, self._deviation = teacher, mean, deviation
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard so far."""
+        self._past = np.zeros(PAST, np.float32)
+
+    def __call__(self, pcm: Audio) -> Audio:
+        """(1280 k,) samples that follow the ones before, to (k, 96)."""
+        samples = np.concatenate([self._past, pcm])
+        self._past = samples[-PAST:]
+        return (self._teacher(log_mel(samples)) - self._mean) / self._deviation
+
+
+class TrunkStream:
+    """The trunk's embeddings of a stream."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        self._trunk = trunk
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard so far."""
+        self._state = self._trunk.initial_state()
+
+    def __call__(self, pcm: Audio) -> Audio:
+        """(1280 k,) samples that follow the ones before, to (k, 96)."""
+        with torch.inference_mode():
+            samples = torch.from_numpy(pcm.astype(np.float32))[None]
+            embeddings, self._state = self._trunk.stream(samples, self._state)
+        result: Audio = embeddings[0].numpy()
+        return result
+
+
+class HeadScorer:
+    """A head on a stream of embeddings."""
+
+    def __init__(self, stream: TeacherStream | TrunkStream, head: Committee) -> None:
+        self._stream, self._head = stream, head
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard so far."""
+        self._stream.reset()
+        self._state = self._head.initial_state()
+
+    def process(self, pcm: Audio) -> Audio:
+        """(1280 k,) samples that follow the ones before, to (k,) probabilities of the word."""
+        with torch.inference_mode():
+            embeddings = torch.from_numpy(self._stream(pcm))[None]
+            logits, self._state = self._head.stream(embeddings, self._state)
+        result: Audio = torch.sigmoid(logits)[0].numpy()
+        return result
+
+
+@click.command()
+@click.option(
+    "--bank",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder `learn` of a run of porter-export wake.",
+)
+@click.option(
+    "--bank-word",
+    "bank_words",
+    multiple=True,
+    default=("activate", "computer", "alexa"),
+    show_default=True,
+    help="The words of that run, in their order.",
+)
+@click.option("--word", type=click.Choice(list(WORDS)), default="computer", show_default=True)
+@click.option("--clips", default=4_000, show_default=True, help="Of the bank, to learn from.")
+@click.option(
+    "--trunk",
+    "trunk_path",
+    type=click.Path(exists=True, path_type=Path),
+    default=ROOT / "models/trunk.pt",
+    help="[default: the one that ships]",
+)
+@shared_option
+@json_option
+def main(
+    bank: Path,
+    bank_words: tuple[str, ...],
+    word: str,
+    clips: int,
+    trunk_path: Path,
+    shared: Path,
+    as_json: bool,
+) -> None:
+    """Misses under the same head: on the teacher's embeddings, and on the trunk's."""
+    with plain_errors():
+        path = need(shared / "teachers/speech_embedding.onnx", "the speech teacher")
+        shards = [bank / f"{shard:04d}.npz" for shard in range(clips // SHARD)]
+        column, trunk = bank_words.index(word), load(trunk_path)
+        labels = np.concatenate([np.load(shard)["labels"] for shard in shards])
+
+        with ProcessPoolExecutor() as processes:
+            taught = np.concatenate(
+                list(processes.map(_heard_by_teacher, [path] * len(shards), shards))
+            )
+        mean, deviation = taught.mean((0, 1)), taught.std((0, 1))
+        standard = ((taught - mean) / deviation).astype(np.float16)
+        teacher = _measure(
+            _learn(Heard(standard, labels), column, word),
+            TeacherStream(SpeechTeacher(path), mean, deviation),
+            word,
+            shared,
+        )
+        heard = np.concatenate([embed(trunk, np.load(shard)["samples"]) for shard in shards])
+        student = _measure(
+            _learn(Heard(heard, labels), column, word), TrunkStream(trunk), word, shared
+        )
+    points = {
+        "teacher": teacher.allowing,
+        "trunk": student.allowing,
+    }
+    allowed = (0, 1, 3)
+    facts = {
+        name: {count: asdict(point(count)) for count in allowed} for name, point in points.items()
+    }
+    rows = [
+        [name, *(f"{100 * point(count).misses.value:.1f} %" for count in allowed)]
+        for name, point in points.items()
+    ]
+    header = ["embeddings", *(f"misses at <= {count} false accepts" for count in allowed)]
+    title = f"{word}: {clips} clips, {teacher.negative_hours:.2f} h of negatives"
+    show(facts, f"{title}\n{table(header, rows)}", as_json)
+
+
+def _heard_by_teacher(path: Path, shard: Path) -> Audio:
+    """A shard's clips as the teacher hears them, each from silence: (clips, 125, 96)."""
+    teacher = SpeechTeacher(path)
+    with np.load(shard) as stored:
+        samples = stored["samples"].astype(np.float32) / 32_768
+    silence = np.zeros(PAST, np.float32)
+    return np.stack([teacher(log_mel(np.concatenate([silence, clip]))) for clip in samples])
+
+
+def _learn(heard: Heard, column: int, word: str) -> Committee:
+    with TemporaryDirectory() as folder:
+        return train(HeadRecipe(), heard, column, Path(folder), word)
+
+
+def _measure(
+    head: Committee, stream: TeacherStream | TrunkStream, word: str, shared: Path
+) -> Evaluation:
+    audio = need(shared / "data/audio", "the shared recordings")
+    others = [f"{audio}/{name}/manifest.csv" for name in ("negative_words", "speech", "noise")]
+    return measure(
+        HeadScorer(stream, head),
+        Rule(0.5, SMOOTHING, REFRACTORY),
+        select([f"{audio}/words/manifest.csv:{word}"]),
+        select([f"{audio}/words/manifest.csv:{WORDS[word]}", *others], CONTAINING[word]),
+        Condition(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The streams that the trunk and its teacher are compared on."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+
+from bench.trunk_kept import TeacherStream, TrunkStream
+from daemon.audio.features import HOP
+from export.trunk.model import RECEPTIVE_FRAMES, Trunk
+from export.trunk.teacher import SpeechTeacher
+
+
+def windowed_mean(levels: np.ndarray) -> np.ndarray:
+    """A network as wide and as slow as the teacher: (frames, 32) to (steps, 32)."""
+    windows = np.lib.stride_tricks.sliding_window_view(levels, RECEPTIVE_FRAMES, axis=0)[::8]
+    mean: np.ndarray = windows.mean(2)
+    return mean
+
+
+@pytest.mark.parametrize("kind", ["teacher", "trunk"])
+def test_a_stream_in_pieces_is_the_stream_in_one(kind: str) -> None:
+    torch.manual_seed(0)
+    stream: TeacherStream | TrunkStream = (
+        TeacherStream(
+            cast(SpeechTeacher, windowed_mean),
+            np.full(32, 3.0, np.float32),
+            np.full(32, 2.0, np.float32),
+        )
+        if kind == "teacher"
+        else TrunkStream(Trunk().eval())
+    )
+    sound = np.random.default_rng(0).standard_normal(20 * HOP).astype(np.float32) * 0.1
+    whole = stream(sound)
+    stream.reset()
+    pieces = [stream(sound[: 3 * HOP]), stream(sound[3 * HOP : 4 * HOP]), stream(sound[4 * HOP :])]
+    assert len(whole) == 20
+    assert np.concatenate(pieces) == pytest.approx(whole, abs=1e-5)
