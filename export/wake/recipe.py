@@ -48,7 +48,7 @@ class WakeRecipe:
     """Neural utterances of rival words and sentences; three times as many by formant voices."""
     clips: int = 16_000
     calibration_clips: int = 500
-    false_accepts_per_hour: float = 15.0
+    false_accepts_per_hour: float = 10.0
     """Of calibration mixtures: an hour of them holds some two thousand rival and half words."""
     head: HeadRecipe = field(default_factory=HeadRecipe)
     seed: int = 0
