@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -137,7 +138,8 @@ def main(
         column, trunk = bank_words.index(word), load(trunk_path)
         labels = np.concatenate([np.load(shard)["labels"] for shard in shards])
 
-        with ProcessPoolExecutor() as processes:
+        # Forked from a process in which torch has threads, workers could hang.
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
             taught = np.concatenate(
                 list(processes.map(_heard_by_teacher, [path] * len(shards), shards))
             )
