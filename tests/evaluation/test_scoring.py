@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from daemon.audio.decision import Rule, decide
 from export.wake.scoring import firings, smooth, threshold_for
 
-# Coarse values make ties and plateaus likely, which is where counting goes wrong.
-probabilities = st.lists(st.integers(0, 20), min_size=1, max_size=120).map(
-    lambda values: np.array(values, np.float32) / np.float32(20)
+# Coarse values make ties and plateaus likely, which is where counting goes wrong. In 32nds, sums
+# are exact: equal means are equal in every bit.
+probabilities = st.lists(st.integers(0, 32), min_size=1, max_size=120).map(
+    lambda values: np.array(values, np.float32) / np.float32(32)
 )
 # Thresholds between all possible means, so that no rounding decides.
 thresholds = st.integers(1, 240).map(lambda value: value / 241 + 1e-4)
@@ -36,8 +37,8 @@ def test_threshold_is_the_lowest_that_keeps_the_promise(
     def count(threshold: float) -> int:
         return len(decide(series, Rule(threshold, 2, refractory)))
 
-    # Means of two values lie on a grid of 1/40; a threshold within each gap stands for all in it.
-    grid = [(step - 0.5) / 40 for step in range(1, 42)]
+    # Means of two values lie on a grid of 1/64; a threshold within each gap stands for all in it.
+    grid = [(step - 0.5) / 64 for step in range(1, 66)]
     assert all(count(threshold) <= allowed for threshold in [found, *grid] if threshold >= found)
     below = [threshold for threshold in grid if threshold < found]
     if below:
