@@ -103,7 +103,7 @@ def test_ready_comes_after_the_first_sound(
     daemon.wait_for("porter.started")
     with pytest.raises(TimeoutError):
         manager.next(0.5)
-    daemon.feed(s16le(scene(0.16)))
+    daemon.feed(s16le(scene(0.32)))
     assert manager.next() == "READY=1"
     daemon.stop()
     assert manager.next() == "STOPPING=1"
@@ -132,7 +132,7 @@ def test_a_silent_pipe_is_no_hang(
     audio = {"source": "pipe", "stall_seconds": 0.3}
     config = configuration(tmp_path / "config.yaml", audio=audio)
     daemon = start("--config", config, env=environment)
-    daemon.feed(s16le(scene(0.16)))
+    daemon.feed(s16le(scene(0.32)))
     daemon.wait_for("porter.audio.lost")
     messages = {manager.next(), manager.next()}
     assert messages == {"READY=1", "WATCHDOG=1"}
