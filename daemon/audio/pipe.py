@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import threading
 import time
 
 import numpy as np
@@ -41,6 +42,8 @@ class PipeSource:
         self._nap = select.poll()
         self._waker = _NONE
         self._real_time = False
+        # Another thread may tell it to stop just while it closes.
+        self._closing = threading.Lock()
         self.overflows = self.padding = 0
 
     def open(self) -> None:
@@ -89,8 +92,9 @@ class PipeSource:
 
     def stop(self) -> None:
         """Wake the reader."""
-        if self._waker != _NONE:
-            os.write(self._waker[1], b"x")
+        with self._closing:
+            if self._waker != _NONE:
+                os.write(self._waker[1], b"x")
 
     def close(self) -> None:
         """Leave standard input alone; only the waker goes."""
@@ -99,9 +103,10 @@ class PipeSource:
         self._poll.unregister(self._waker[0])
         self._nap.unregister(self._waker[0])
         self._poll.unregister(self._descriptor)
-        for descriptor in self._waker:
-            os.close(descriptor)
-        self._waker = _NONE
+        with self._closing:
+            for descriptor in self._waker:
+                os.close(descriptor)
+            self._waker = _NONE
 
     def _sleep_till_full(self) -> None:
         """Let the rest of a block gather: waking for each piece of it would cost more than it."""

@@ -168,7 +168,7 @@ def test_sound_that_nobody_took_in_time_is_counted(
     pulse.play(talk)
     assert daemon.stop()[0] == 0
     assert words(daemon) == ["low", "high"] * 2
-    assert daemon.seen[-1]["data"]["overflows"] > 5
+    assert daemon.seen[-1]["data"]["overflows"] > 2  # blocks of 320 ms
 
 
 @audio
