@@ -81,8 +81,12 @@ def machine() -> str:
     return f"{names[0] if names else os.uname().machine}, {os.cpu_count()} cores, load {load:.1f}"
 
 
-def porter(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
-    """Start the real daemon, its events on a pipe."""
+def porter(
+    *arguments: str | Path, config: Path | None = None, **options: Any
+) -> subprocess.Popen[str]:
+    """Start the real daemon, its events on a pipe; without `config`, the configuration in use."""
+    if config is not None:
+        arguments = ("--config", config, *arguments)
     command = [sys.executable, "-m", "daemon.cli.main", "run", *map(str, arguments)]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(

@@ -19,14 +19,15 @@ import numpy as np
 import torch
 
 from bench.common import ROOT, json_option, need, plain_errors, shared_option, show, table
-from bench.wake_accuracy import CONTAINING, WORDS
+from bench.wake_accuracy import WORDS, recordings
 from daemon.audio.decision import Rule
 from daemon.audio.features import FRAME, HOP, WINDOW, log_mel
-from export.data.manifests import Audio, select
+from export.data.manifests import Audio
+from export.data.mixing import Databases
 from export.trunk.model import RECEPTIVE_FRAMES, Trunk
-from export.trunk.teacher import SpeechTeacher
+from export.trunk.teacher import Scale, SpeechTeacher
 from export.trunk.train import load
-from export.wake.bank import SHARD, Heard, embed
+from export.wake.bank import Bank, Heard
 from export.wake.calibrate import REFRACTORY, SMOOTHING
 from export.wake.conditions import Condition
 from export.wake.evaluate import Evaluation, measure
@@ -35,13 +36,15 @@ from export.wake.train import HeadRecipe, train
 
 PAST = WINDOW - FRAME + (RECEPTIVE_FRAMES - HOP // FRAME) * FRAME
 """Samples before a hop that its embedding hears."""
+ALLOWED = (0, 1, 3)
+"""False accepts at the points shown."""
 
 
 class TeacherStream:
     """The teacher's embeddings of a stream, brought to mean 0 and deviation 1."""
 
-    def __init__(self, teacher: SpeechTeacher, mean: Audio, deviation: Audio) -> None:
-        self._teacher, self._mean, self._deviation = teacher, mean, deviation
+    def __init__(self, teacher: SpeechTeacher, scale: Scale) -> None:
+        self._teacher, self._scale = teacher, scale
         self.reset()
 
     def reset(self) -> None:
@@ -52,7 +55,9 @@ class TeacherStream:
         """(1280 k,) samples that follow the ones before, to (k, 96)."""
         samples = np.concatenate([self._past, pcm])
         self._past = samples[-PAST:]
-        return (self._teacher(log_mel(samples)) - self._mean) / self._deviation
+        embeddings = torch.from_numpy(self._teacher(log_mel(samples)))
+        result: Audio = self._scale.standard(embeddings).numpy()
+        return result
 
 
 class TrunkStream:
@@ -134,40 +139,33 @@ def main(
     """Misses under the same head: on the teacher's embeddings, and on the trunk's."""
     with plain_errors():
         path = need(shared / "teachers/speech_embedding.onnx", "the speech teacher")
-        shards = [bank / f"{shard:04d}.npz" for shard in range(clips // SHARD)]
         column, trunk = bank_words.index(word), load(trunk_path)
-        labels = np.concatenate([np.load(shard)["labels"] for shard in shards])
-
+        mixed = Bank(bank, clips, 0, lambda: Databases({}, [], []))
+        heard = mixed.hear(trunk)
+        shards = [mixed.path(shard) for shard in mixed.shards]
         # Forked from a process in which torch has threads, workers could hang.
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
-            taught = np.concatenate(
-                list(processes.map(_heard_by_teacher, [path] * len(shards), shards))
-            )
-        mean, deviation = taught.mean((0, 1)), taught.std((0, 1))
-        standard = ((taught - mean) / deviation).astype(np.float16)
+            parts = list(processes.map(_heard_by_teacher, [path] * len(shards), shards))
+        taught = torch.from_numpy(np.concatenate(parts))
+        scale = Scale.of(taught.flatten(0, 1))
+        standard = scale.standard(taught).numpy().astype(np.float16)
         teacher = _measure(
-            _learn(Heard(standard, labels), column, word),
-            TeacherStream(SpeechTeacher(path), mean, deviation),
+            _learn(Heard(standard, heard.labels), column, word),
+            TeacherStream(SpeechTeacher(path), scale),
             word,
             shared,
         )
-        heard = np.concatenate([embed(trunk, np.load(shard)["samples"]) for shard in shards])
-        student = _measure(
-            _learn(Heard(heard, labels), column, word), TrunkStream(trunk), word, shared
-        )
+        student = _measure(_learn(heard, column, word), TrunkStream(trunk), word, shared)
     points = {
-        "teacher": teacher.allowing,
-        "trunk": student.allowing,
+        name: {count: evaluation.allowing(count) for count in ALLOWED}
+        for name, evaluation in {"teacher": teacher, "trunk": student}.items()
     }
-    allowed = (0, 1, 3)
-    facts = {
-        name: {count: asdict(point(count)) for count in allowed} for name, point in points.items()
-    }
+    facts = {name: {n: asdict(point) for n, point in of.items()} for name, of in points.items()}
     rows = [
-        [name, *(f"{100 * point(count).misses.value:.1f} %" for count in allowed)]
-        for name, point in points.items()
+        [name, *(f"{100 * point.misses.value:.1f} %" for point in of.values())]
+        for name, of in points.items()
     ]
-    header = ["embeddings", *(f"misses at <= {count} false accepts" for count in allowed)]
+    header = ["embeddings", *(f"misses at <= {count} false accepts" for count in ALLOWED)]
     title = f"{word}: {clips} clips, {teacher.negative_hours:.2f} h of negatives"
     show(facts, f"{title}\n{table(header, rows)}", as_json)
 
@@ -190,14 +188,8 @@ def _measure(
     head: Committee, stream: TeacherStream | TrunkStream, word: str, shared: Path
 ) -> Evaluation:
     audio = need(shared / "data/audio", "the shared recordings")
-    others = [f"{audio}/{name}/manifest.csv" for name in ("negative_words", "speech", "noise")]
-    return measure(
-        HeadScorer(stream, head),
-        Rule(0.5, SMOOTHING, REFRACTORY),
-        select([f"{audio}/words/manifest.csv:{word}"]),
-        select([f"{audio}/words/manifest.csv:{WORDS[word]}", *others], CONTAINING[word]),
-        Condition(),
-    )
+    rule = Rule(0.5, SMOOTHING, REFRACTORY)
+    return measure(HeadScorer(stream, head), rule, *recordings(word, audio), Condition())
 
 
 if __name__ == "__main__":

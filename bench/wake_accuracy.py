@@ -105,9 +105,7 @@ def _systems(
 def _measure(
     word: str, system: str, scorer: Scorer, rule: Rule, audio: Path, snr: float, allowed: int
 ) -> Iterator[Row]:
-    positives = select([f"{audio}/words/manifest.csv:{word}"])
-    others = [f"{audio}/{name}/manifest.csv" for name in ("negative_words", "speech", "noise")]
-    negatives = select([f"{audio}/words/manifest.csv:{WORDS[word]}", *others], CONTAINING[word])
+    positives, negatives = recordings(word, audio)
     noises = [clip.read() for clip in select([f"{audio}/noise/manifest.csv::test"])]
     conditions = [
         Condition(),
@@ -126,6 +124,15 @@ def _measure(
                 part.allowing(allowed),
                 part.at(rule.threshold),
             )
+
+
+def recordings(word: str, audio: Path) -> tuple[list[Clip], list[Clip]]:
+    """Real recordings of a word, and all in which nobody says it."""
+    others = [f"{audio}/{name}/manifest.csv" for name in ("negative_words", "speech", "noise")]
+    return (
+        select([f"{audio}/words/manifest.csv:{word}"]),
+        select([f"{audio}/words/manifest.csv:{WORDS[word]}", *others], CONTAINING[word]),
+    )
 
 
 def _held_out(evaluation: Evaluation) -> Evaluation:

@@ -125,8 +125,7 @@ def _flat_out(sound: Audio, config: Path | None) -> float:
 def _file_seconds(path: Path, sound: Audio, config: Path | None) -> float:
     """Processor seconds that the daemon says it took for all of a recording."""
     sf.write(path, sound, SAMPLE_RATE)
-    options = ["--config", str(config)] if config else []
-    process = porter(*options, "--file", path, "--fast")
+    process = porter("--file", path, "--fast", config=config)
     events = [json.loads(line) for line in process.communicate()[0].splitlines()]
     (used,) = [e["data"]["cpu_seconds"] for e in events if e["type"] == "porter.stopped"]
     return float(used)
@@ -141,10 +140,9 @@ def _sound(seconds: float) -> Audio:
 
 
 def _run_daemon(sound: Audio, config: Path | None) -> Daemon:
-    options = ["--config", str(config)] if config else []
     reading, writing = os.pipe()
     begun = time.monotonic()
-    process = porter(*options, "--pipe", stdin=reading)
+    process = porter("--pipe", config=config, stdin=reading)
     os.close(reading)
     assert process.stdout is not None
     feeder = threading.Thread(target=_feed, args=(writing, sound), daemon=True)

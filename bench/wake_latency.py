@@ -99,8 +99,7 @@ def listen(recording: Path, config: Path | None) -> list[Arrival]:
     The stream's start is taken from the first event of a run: it carries a stream time and the wall
     time that belongs to it.
     """
-    options = ["--config", str(config)] if config else []
-    process = porter(*options, "--file", recording)
+    process = porter("--file", recording, config=config)
     assert process.stdout is not None
     found = []
     for line in process.stdout:

@@ -124,8 +124,7 @@ class Trunk(nn.Module):
     def _embedded(self, x: Tensor) -> Tensor:
         for stage in self.stages:
             x = stage(x)
-        embedded: Tensor = self.embed(x)
-        return embedded.squeeze(2).transpose(1, 2)
+        return self._steps(x)
 
     def initial_state(self) -> State:
         """Zero state: samples before the first window, then the past columns of each stage."""
@@ -150,8 +149,12 @@ class Trunk(nn.Module):
             x = stage(x)
         x = torch.cat([next(past), x], dim=3)
         following.append(x[..., -2:])
+        return self._steps(x), following
+
+    def _steps(self, x: Tensor) -> Tensor:
+        """The last convolution: (batch, channels, 1, columns) to (batch, columns - 2, 96)."""
         embedded: Tensor = self.embed(x)
-        return embedded.squeeze(2).transpose(1, 2), following
+        return embedded.squeeze(2).transpose(1, 2)
 
     def layers(self) -> Iterator[nn.Module]:
         """Convolutions and poolings before the last convolution, in the order of the data."""

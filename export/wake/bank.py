@@ -44,14 +44,14 @@ class Bank:
 
     def render(self, processes: int) -> None:
         """Mix what is not on disk yet; a run that was cut off goes on where it stopped."""
-        missing = [shard for shard in self.shards if not self._path(shard).exists()]
+        missing = [shard for shard in self.shards if not self.path(shard).exists()]
         if not missing:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         global _databases
         # Forked workers share the databases' memory instead of copying gigabytes.
         _databases = self._databases()
-        jobs = [(self._path(shard), self.seed, shard) for shard in missing]
+        jobs = [(self.path(shard), self.seed, shard) for shard in missing]
         with (
             multiprocessing.get_context("fork").Pool(processes) as pool,
             tqdm(total=len(missing) * SHARD, desc="mixing", unit="clip") as bar,
@@ -64,16 +64,17 @@ class Bank:
         name = fingerprint(trunk)
         heard, labels = [], []
         for shard in tqdm(self.shards, desc="listening", unit="shard"):
-            with np.load(self._path(shard)) as stored:
+            with np.load(self.path(shard)) as stored:
                 labels.append(stored["labels"])
-                kept = self._path(shard).with_suffix(f".{name}.npy")
+                kept = self.path(shard).with_suffix(f".{name}.npy")
                 if not kept.exists():
                     heard_shard = embed(trunk, stored["samples"])
                     _save(kept, partial(np.save, arr=heard_shard))
             heard.append(np.load(kept))
         return Heard(np.concatenate(heard), np.concatenate(labels))
 
-    def _path(self, shard: int) -> Path:
+    def path(self, shard: int) -> Path:
+        """File of a shard: `samples` (250, 160000) and `labels` (250, 125, words)."""
         return self.folder / f"{shard:04d}.npz"
 
 

@@ -11,7 +11,7 @@ import torch
 from bench.trunk_kept import TeacherStream, TrunkStream
 from daemon.audio.features import HOP
 from export.trunk.model import RECEPTIVE_FRAMES, Trunk
-from export.trunk.teacher import SpeechTeacher
+from export.trunk.teacher import Scale, SpeechTeacher
 
 
 def windowed_mean(levels: np.ndarray) -> np.ndarray:
@@ -27,8 +27,7 @@ def test_a_stream_in_pieces_is_the_stream_in_one(kind: str) -> None:
     stream: TeacherStream | TrunkStream = (
         TeacherStream(
             cast(SpeechTeacher, windowed_mean),
-            np.full(32, 3.0, np.float32),
-            np.full(32, 2.0, np.float32),
+            Scale(torch.full((32,), 3.0), torch.full((32,), 2.0)),
         )
         if kind == "teacher"
         else TrunkStream(Trunk().eval())
