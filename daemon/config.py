@@ -10,14 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from daemon.cards import WakeCard, find_card, read_card
 from daemon.documents import Document
+from daemon.door.settings import ControlConfig, DoorConfig
 from daemon.errors import ConfigError, ModelError
 from daemon.events import CATALOGUE
+from daemon.fields import Backoff, FilePath, ModelName
 from daemon.paths import find_config
+from daemon.people.settings import GalleryConfig
 from daemon.validation import Settings, Text, load, or_empty, problem, suggest
+from daemon.vision.settings import CameraConfig, FacesConfig
 
 _EVENT_TYPES = [kind.type for kind in CATALOGUE]
 
@@ -28,41 +32,7 @@ def _event_type(name: str) -> str:
     return name
 
 
-def _anchored(text: str, info: ValidationInfo) -> Path:
-    if not text or "\0" in text:
-        raise problem("must be a path, and not empty")
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError:
-        raise problem(f"no home folder for {text.split('/')[0]!r}; write the path out") from None
-    return info.context["folder"] / path if info.context else path
-
-
-def _path(value: Any, info: ValidationInfo) -> Any:
-    return _anchored(value, info) if isinstance(value, str) else value
-
-
-def _model(name: str, info: ValidationInfo) -> str:
-    is_path = "/" in name or name.endswith((".yaml", ".onnx"))
-    return str(_anchored(name, info)) if is_path else name
-
-
 EventType = Annotated[str, AfterValidator(_event_type)]
-FilePath = Annotated[Path, BeforeValidator(_path)]
-ModelName = Annotated[Text, AfterValidator(_model)]
-
-
-class Backoff(Settings):
-    """Time from one attempt to the next: doubled from `initial` up to `maximum`."""
-
-    initial: float = Field(default=0.5, ge=0.05, le=60)
-    maximum: float = Field(default=30.0, ge=0.05, le=3600)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Backoff:
-        if self.initial > self.maximum:
-            raise problem(f"must not be above maximum, which is {self.maximum:g}", "initial")
-        return self
 
 
 class AudioConfig(Settings):
@@ -170,12 +140,28 @@ class Config(Settings):
 
     audio: AudioConfig = AudioConfig()
     wake: WakeConfig = WakeConfig()
+    camera: CameraConfig = CameraConfig()
+    faces: FacesConfig = FacesConfig()
+    gallery: GalleryConfig = GalleryConfig()
+    door: DoorConfig = DoorConfig()
+    control: ControlConfig = ControlConfig()
     inference: InferenceConfig = InferenceConfig()
     on: Annotated[dict[EventType, CommandHook], BeforeValidator(or_empty)] = Field(
         default_factory=dict
     )
     events: EventsConfig = EventsConfig()
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _door_can_open(self) -> Config:
+        if self.door.mode != "wake" and not self.camera.enabled:
+            raise problem(
+                f"{self.door.mode} needs a camera: set camera.enabled: true, or door.mode: wake",
+                "door",
+            )
+        if self.door.mode == "wake+face" and not self.audio.enabled:
+            raise problem("wake+face needs sound: set audio.enabled: true, or mode: face", "door")
+        return self
 
 
 def load_config(path: Path | None = None) -> Config:

@@ -12,7 +12,26 @@ import socket
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
+
+from daemon.door.events import (
+    DoorArmed,
+    DoorChallenge,
+    DoorDenied,
+    DoorLocked,
+    DoorLockout,
+    DoorUnlocked,
+)
+from daemon.vision.events import (
+    CameraBlind,
+    CameraLost,
+    CameraRestored,
+    FaceRecognized,
+    FaceRejected,
+    FaceSeen,
+    FaceUnknown,
+    FaceUnsure,
+)
 
 _run = os.urandom(8).hex()
 _numbers = count(1)
@@ -37,7 +56,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """Porter has loaded its models, opened its source, and listens."""
+    """Porter has loaded its models, opened its sources, and listens and looks."""
 
     type: ClassVar[str] = "porter.started"
 
@@ -45,6 +64,12 @@ class Started:
     """Version of Porter."""
     audio: str | None
     """The device, file or pipe, its rate and channels; null when audio is switched off."""
+    camera: str | None
+    """The device, stream, file or folder; null when the camera is switched off."""
+    door: str
+    """What opens the door, and what works its lock, such as `wake+face, dry-run`."""
+    people: int | None
+    """People in the gallery; null when the camera is switched off."""
     words: list[str]
     """The wake words that are listened for."""
     models: list[Model]
@@ -111,16 +136,20 @@ class Stopped:
 
     type: ClassVar[str] = "porter.stopped"
 
-    reason: Literal["end of audio", "signal", "error"]
-    """Why: the file or pipe ended, SIGTERM or SIGINT came, or something failed."""
+    reason: Literal["end of input", "signal", "error"]
+    """Why: the files or the pipe ended, SIGTERM or SIGINT came, or something failed."""
     message: str | None
     """The error or the name of the signal."""
     audio_seconds: float
     """Sound that was heard, in seconds."""
+    pictures: int
+    """Pictures that were looked at."""
     overflows: int
     """Times that sound was lost because the machine was too busy."""
     detections: dict[str, int]
     """How often each word was heard."""
+    unlocks: int
+    """How often the door was unlocked."""
     cpu_seconds: float
     """Processor time of the whole process."""
     wall_seconds: float
@@ -129,9 +158,29 @@ class Stopped:
     """Largest resident memory, in megabytes of 1,000,000 bytes."""
 
 
-Data = Started | WakeDetected | AudioLost | AudioRestored | Stopped
+Data = (
+    Started
+    | WakeDetected
+    | AudioLost
+    | AudioRestored
+    | CameraLost
+    | CameraRestored
+    | CameraBlind
+    | FaceSeen
+    | FaceRecognized
+    | FaceUnknown
+    | FaceUnsure
+    | FaceRejected
+    | DoorArmed
+    | DoorChallenge
+    | DoorUnlocked
+    | DoorLocked
+    | DoorDenied
+    | DoorLockout
+    | Stopped
+)
 
-CATALOGUE: tuple[type[Data], ...] = (Started, WakeDetected, AudioLost, AudioRestored, Stopped)
+CATALOGUE: tuple[type[Data], ...] = get_args(Data)
 
 
 def _identity() -> str:

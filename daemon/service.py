@@ -35,7 +35,7 @@ PIPELINE_PATIENCE = 0.4
 SINK_PATIENCE = 0.4
 """Seconds that sinks may take to deliver the rest after a signal."""
 
-Reason = Literal["end of audio", "signal", "error"]
+Reason = Literal["end of input", "signal", "error"]
 
 
 def serve(load: Callable[[], Config]) -> None:
@@ -115,6 +115,9 @@ class Service:
         return Started(
             version=version("porter"),
             audio=audio,
+            camera=None,
+            door=f"{self._config.door.mode}, {self._config.door.actuator}",
+            people=None,
             words=words,
             models=[describe_model(detector.card) for detector in detectors],
             provider=provider,
@@ -136,7 +139,7 @@ class Service:
         if self._pipeline and self._pipeline.failure:
             self._end_by(self._pipeline.failure)
         else:
-            self._end("end of audio", None)
+            self._end("end of input", None)
 
     def _end_by(self, failure: BaseException) -> None:
         if self._failure is None:
@@ -171,8 +174,10 @@ class Service:
             reason=reason,
             message=message,
             audio_seconds=round(pipeline.audio_seconds, 3) if pipeline else 0.0,
+            pictures=0,
             overflows=pipeline.overflows if pipeline else 0,
             detections=dict(pipeline.detections) if pipeline else {},
+            unlocks=0,
             cpu_seconds=round(time.process_time(), 3),
             wall_seconds=round(process.age(), 3),
             peak_memory_mb=round(process.peak_memory() / 1e6, 1),

@@ -20,10 +20,10 @@ from daemon.audio.detector import Detection, Detector
 from daemon.audio.features import HOP, SAMPLE_RATE
 from daemon.audio.sources import AudioLost, Source
 from daemon.cards import WakeCard
-from daemon.config import Backoff
 from daemon.errors import SourceError
 from daemon.events import AudioLost as AudioLostEvent
 from daemon.events import AudioRestored, Data, Model, WakeDetected, rfc3339
+from daemon.fields import Backoff
 
 log = logging.getLogger(__name__)
 

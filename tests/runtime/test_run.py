@@ -52,7 +52,7 @@ def test_hears_words_in_any_sound_file(
     assert found[0]["data"]["words"] == ["low", "high"]
     assert_heard(found, TONES)
     stopped = found[-1]["data"]
-    assert stopped["reason"] == "end of audio"
+    assert stopped["reason"] == "end of input"
     assert stopped["detections"] == {"low": 2, "high": 1}
     assert stopped["audio_seconds"] == pytest.approx(SECONDS, abs=0.1)
     assert stopped["overflows"] == 0
@@ -109,7 +109,7 @@ def test_a_pipe_is_heard_and_its_end_is_a_clean_end(
     found = events(done.stdout)
     assert_heard(found, TONES)
     assert found[0]["source"].endswith("/pipe")
-    assert found[-1]["data"]["reason"] == "end of audio"
+    assert found[-1]["data"]["reason"] == "end of input"
     assert found[-1]["data"]["audio_seconds"] == pytest.approx(SECONDS, abs=0.001)
 
 

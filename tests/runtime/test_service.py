@@ -233,7 +233,7 @@ def test_reload_can_change_the_source(start: Callable[..., Daemon], tmp_path: Pa
     daemon.process.send_signal(signal.SIGHUP)
     assert daemon.wait_for("porter.wake.detected")["data"]["word"] == "high"
     assert daemon.finish() == 0
-    assert daemon.seen[-1]["data"]["reason"] == "end of audio"
+    assert daemon.seen[-1]["data"]["reason"] == "end of input"
 
 
 def test_starting_takes_little_processor_time(start: Callable[..., Daemon], config: Path) -> None:
