@@ -1,0 +1,103 @@
+"""Which face in this picture is which in the last one.
+
+A track is one face followed through pictures. It ends when the face is away for too long, or when
+what is under the box turns out to be somebody else: nobody inherits what another has shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.vision.boxes import overlap
+from daemon.vision.face import Face
+
+LEAST_OVERLAP = 0.25
+"""Intersection over union of a face's box in two pictures that follow each other."""
+PATIENCE_SECONDS = 0.7
+"""A face that is not found for this long has gone."""
+SAME_PERSON_DISTANCE = 1.2
+"""Squared distance of two embeddings above which they are never of one person. Two unrelated people
+are at 2 on average; a threshold that admits is far below this."""
+
+
+class Track:
+    """One face, followed. What others know about it hangs on its number."""
+
+    __slots__ = ("embedding", "face", "first_seen", "last_seen", "number")
+
+    def __init__(self, number: int, face: Face, time: float) -> None:
+        self.number = number
+        self.face = face
+        self.first_seen = self.last_seen = time
+        self.embedding: npt.NDArray[np.float32] | None = None
+        """Of the last good picture."""
+
+    def is_same_person(self, embedding: npt.NDArray[np.float32]) -> bool:
+        """Whether a new embedding, (128,), can be of the face that was followed so far."""
+        if self.embedding is None:
+            return True
+        return float(np.sum((embedding - self.embedding) ** 2)) < SAME_PERSON_DISTANCE
+
+
+class Tracker:
+    """Follows every face in view."""
+
+    def __init__(self) -> None:
+        self._tracks: list[Track] = []
+        self._numbers = 0
+
+    def update(self, faces: Sequence[Face], time: float) -> tuple[list[Track], list[Track]]:
+        """Take the faces of a picture of `time` (seconds).
+
+        Returns:
+            Tracks that are in the picture, largest face first, with `face` up to date; and those
+            that ended with it.
+        """
+        free = list(faces)
+        for track in self._pairs(free):
+            track.last_seen = time
+        for face in free:
+            self._tracks.append(self._begin(face, time))
+        gone = [each for each in self._tracks if time - each.last_seen > PATIENCE_SECONDS]
+        self._tracks = [each for each in self._tracks if each not in gone]
+        present = [each for each in self._tracks if each.last_seen == time]
+        present.sort(key=lambda each: -each.face.size)
+        return present, gone
+
+    def restart(self, track: Track) -> Track:
+        """End `track` and follow its face as somebody new."""
+        fresh = self._begin(track.face, track.last_seen)
+        self._tracks[self._tracks.index(track)] = fresh
+        return fresh
+
+    def reset(self) -> list[Track]:
+        """Forget every face, as after a gap; the tracks that ended with it."""
+        gone, self._tracks = self._tracks, []
+        return gone
+
+    def _begin(self, face: Face, time: float) -> Track:
+        self._numbers += 1
+        return Track(self._numbers, face, time)
+
+    def _pairs(self, free: list[Face]) -> list[Track]:
+        """Give each track the face that overlaps most, best pairs first; takes them from `free`."""
+        if not free or not self._tracks:
+            return []
+        old = np.stack([each.face.box for each in self._tracks])
+        shared = overlap(old, np.stack([each.box for each in free]))
+        followed, taken = [], set()
+        for index in np.argsort(-shared, axis=None):
+            row, column = divmod(int(index), len(free))
+            track = self._tracks[row]
+            if shared[row, column] < LEAST_OVERLAP:
+                break
+            if track in followed or column in taken:
+                continue
+            track.face = free[column]
+            followed.append(track)
+            taken.add(column)
+        free[:] = [face for column, face in enumerate(free) if column not in taken]
+        return followed
