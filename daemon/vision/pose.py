@@ -85,4 +85,5 @@ def poses(landmarks: Array) -> npt.NDArray[np.float64]:
     level = ax * c - az * s + (bx * s + bz * c) * sp + by * cp
     tilted = bx * c - bz * s - (ax * s + az * c) * sp - ay * cp
     roll = np.arctan2(tilted, level)
-    return np.degrees(np.stack([yaw, pitch, roll], 1))
+    angles: npt.NDArray[np.float64] = np.degrees(np.stack([yaw, pitch, roll], 1))
+    return angles
