@@ -63,10 +63,10 @@ class QualityConfig(Settings):
 
     min_size: float = Field(default=60.0, ge=16, le=1000)
     """Side of the face box, in pixels of the camera's picture."""
-    min_sharpness: float = Field(default=0.15, ge=0, le=1)
+    min_sharpness: float = Field(default=0.1, ge=0, le=1)
     """0: a smear, 1: as sharp as the picture allows."""
-    min_brightness: float = Field(default=0.12, ge=0, le=1)
-    max_brightness: float = Field(default=0.90, ge=0, le=1)
+    min_brightness: float = Field(default=0.08, ge=0, le=1)
+    max_brightness: float = Field(default=0.92, ge=0, le=1)
     max_yaw: float = Field(default=40.0, ge=5, le=90)
     """Degrees that a face may be turned to the side."""
     max_pitch: float = Field(default=35.0, ge=5, le=90)
