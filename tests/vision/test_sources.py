@@ -1,0 +1,177 @@
+"""Pictures from videos, folders, streams and devices, with what can go wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from daemon.errors import SourceError
+from daemon.vision.camera import CameraSource, without_password
+from daemon.vision.capture import Capture
+from daemon.vision.frames import CameraLost
+from daemon.vision.pictures import read_image, rotate
+from daemon.vision.settings import CameraConfig
+from daemon.vision.sources import make_source
+from tests.vision.pictures import Stream, noise, numbered, write_video
+
+
+def all_frames(config: CameraConfig) -> list[tuple[float, int]]:
+    """Time since the first picture, and brightness, of every picture of a source."""
+    source = make_source(config)
+    source.open()
+    found = []
+    while (frame := source.read()) is not None:
+        found.append((frame.time, int(np.median(frame.image))))
+    source.close()
+    return [(round(at - found[0][0], 3), level) for at, level in found]
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "v.avi", [numbered(5 * n) for n in range(30)], fps=30)
+
+
+def test_a_video_gives_no_more_pictures_a_second_than_are_wanted(video: Path) -> None:
+    config = CameraConfig(source="file", path=video, pace="fast", fps=10)
+    frames = all_frames(config)
+    assert [at for at, _ in frames] == pytest.approx([0.1 * n for n in range(10)], abs=0.002)
+    assert [level for _, level in frames] == pytest.approx([15 * n for n in range(10)], abs=3)
+
+
+def test_a_paced_video_takes_as_long_as_it_is(video: Path) -> None:
+    began = time.monotonic()
+    frames = all_frames(CameraConfig(source="file", path=video, fps=10))
+    assert len(frames) == 10
+    assert 0.85 < time.monotonic() - began < 2
+
+
+def test_a_folder_gives_its_pictures_by_name_and_names_what_it_leaves_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, level in (("b.png", 20), ("a.png", 10), ("d.png", 40)):
+        cv2.imwrite(str(tmp_path / name), numbered(level))
+    (tmp_path / "c.jpg").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("not looked at")
+    config = CameraConfig(source="folder", path=tmp_path, pace="fast")
+    assert [level for _, level in all_frames(config)] == [10, 20, 40]
+    assert "c.jpg: not a picture, or damaged" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "No such file"), (b"", "is empty"), (b"nothing that plays" * 99, "not a video")],
+)
+def test_a_file_that_is_no_video_is_one_clear_line(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    path = tmp_path / "v.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=says) as caught:
+        make_source(CameraConfig(source="file", path=path)).open()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_video_is_not_just_a_short_one(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "v.avi", [noise(n) for n in range(40)])
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(SourceError, match=r"truncated|not a video|damaged"):
+        all_frames(CameraConfig(source="file", path=whole, pace="fast"))
+
+
+def test_a_camera_that_is_not_there_is_one_clear_line() -> None:
+    with pytest.raises(SourceError, match=r"/dev/video97: no such camera; there is "):
+        CameraSource(CameraConfig(device=97)).open()
+
+
+def test_a_device_that_is_no_camera_is_one_clear_line() -> None:
+    with pytest.raises(SourceError, match=r"/dev/null: not a camera"):
+        CameraSource(CameraConfig(device="/dev/null")).open()
+
+
+def test_a_password_in_an_address_is_never_shown() -> None:
+    shown = without_password("rtsp://ada:secret@camera.local:554/live?x=1")
+    assert shown == "rtsp://camera.local:554/live?x=1"
+    assert without_password("/dev/video0") == "/dev/video0"
+
+
+def test_pictures_turn_clockwise() -> None:
+    picture = np.zeros((2, 3, 3), np.uint8)
+    picture[0, 0] = 255
+    turned = rotate(picture, 90)
+    assert turned.shape == (3, 2, 3)
+    assert turned[0, 1, 0] == 255
+    assert np.array_equal(rotate(rotate(picture, 180), 180), picture)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 cut", b"GIF89a"])
+def test_a_broken_picture_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "p.jpg"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"p\.jpg: (the file is empty|not a picture)"):
+        read_image(path)
+
+
+@pytest.fixture
+def stream() -> Iterator[Stream]:
+    server = Stream()
+    server.start()
+    yield server
+    if server._server is not None:
+        server.cut()
+
+
+def capture_of(stream: Stream, stall: float = 1.0) -> Capture:
+    config = CameraConfig(source="stream", url=stream.url, stall_seconds=stall)
+    return Capture(lambda: make_source(config), stall)
+
+
+def test_capture_gives_the_newest_picture_and_each_only_once(stream: Stream) -> None:
+    capture = capture_of(stream)
+    capture.open()
+    first = capture.newest(2.0)
+    assert first is not None
+    number = first.number
+    time.sleep(0.6)
+    second = capture.newest(2.0)
+    assert second is not None
+    assert second.number > number + 3, "the pictures in between are gone"
+    assert time.monotonic() - second.captured < 0.5
+    third = capture.newest(2.0)
+    assert third is not None
+    assert third.number > second.number
+    capture.close()
+
+
+def test_a_stream_that_stalls_or_is_cut_is_lost_and_comes_back(stream: Stream) -> None:
+    capture = capture_of(stream)
+    capture.open()
+    assert capture.newest(2.0) is not None
+    stream.stalled = True
+    with pytest.raises(CameraLost):
+        for _ in range(30):
+            capture.newest(0.2)
+    stream.stalled = False
+    assert capture.reopen()
+    assert capture.newest(3.0) is not None
+    stream.cut()
+    with pytest.raises(CameraLost):
+        for _ in range(30):
+            capture.newest(0.2)
+    assert not capture.reopen()
+    stream.start()
+    assert capture.reopen()
+    assert capture.newest(3.0) is not None
+    capture.close()
+
+
+def test_no_stream_is_one_clear_line(stream: Stream) -> None:
+    stream.cut()
+    with pytest.raises(SourceError, match=r"no pictures from this stream; check camera\.url"):
+        capture_of(stream).open()
