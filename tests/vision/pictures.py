@@ -37,7 +37,7 @@ def write_video(path: Path, pictures: list[Image], fps: float = 10.0) -> Path:
 
 
 class Stream:
-    """A camera on the network: motion JPEG over HTTP, which can be cut, stalled and brought back."""
+    """A camera on the network: motion JPEG over HTTP; it can stall, and be cut and brought back."""
 
     def __init__(self, fps: float = 20.0) -> None:
         self.picture = noise(0)

@@ -132,6 +132,11 @@ def capture_of(stream: Stream, stall: float = 1.0) -> Capture:
     return Capture(lambda: make_source(config), stall)
 
 
+def look_on(capture: Capture) -> None:
+    for _ in range(30):
+        capture.newest(0.2)
+
+
 def test_capture_gives_the_newest_picture_and_each_only_once(stream: Stream) -> None:
     capture = capture_of(stream)
     capture.open()
@@ -155,15 +160,13 @@ def test_a_stream_that_stalls_or_is_cut_is_lost_and_comes_back(stream: Stream) -
     assert capture.newest(2.0) is not None
     stream.stalled = True
     with pytest.raises(CameraLost):
-        for _ in range(30):
-            capture.newest(0.2)
+        look_on(capture)
     stream.stalled = False
     assert capture.reopen()
     assert capture.newest(3.0) is not None
     stream.cut()
     with pytest.raises(CameraLost):
-        for _ in range(30):
-            capture.newest(0.2)
+        look_on(capture)
     assert not capture.reopen()
     stream.start()
     assert capture.reopen()
