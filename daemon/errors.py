@@ -29,6 +29,13 @@ class SourceError(PorterError):
     """EX_NOINPUT"""
 
 
+class DoorError(PorterError):
+    """The lock cannot be worked, or no daemon answers at the control socket."""
+
+    exit_code = 69
+    """EX_UNAVAILABLE"""
+
+
 class OutputError(PorterError):
     """Events cannot be written: full disk, closed pipe, no permission."""
 

@@ -38,6 +38,7 @@ Exit codes:
    2  wrong usage of the command line
   65  a model or its card is missing or damaged
   66  no sound: no such file or device, or not audio
+  69  the lock cannot be worked, or no daemon answers
   74  events cannot be written: full disk, closed pipe
   78  the configuration is wrong
 """

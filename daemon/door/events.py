@@ -6,6 +6,22 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 Cause = Literal["face", "wake+face", "id+face", "manual"]
+Turn = Literal["left", "right"]
+Denial = Literal[
+    "unknown",
+    "unsure",
+    "not live",
+    "challenge failed",
+    "wrong person",
+    "nobody came",
+    "not armed",
+    "stale",
+    "schedule",
+    "cooldown",
+    "lockout",
+    "no such person",
+    "actuator failed",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +70,7 @@ class DoorChallenge:
     """Number of the tracked face."""
     person: str
     """Who was recognised."""
-    steps: list[Literal["left", "right"]]
+    steps: list[Turn]
     """Where to turn, in this order, as the person sees it."""
     seconds: float
     """Time to do it."""
@@ -98,21 +114,8 @@ class DoorDenied:
 
     type: ClassVar[str] = "porter.door.denied"
 
-    reason: Literal[
-        "unknown",
-        "unsure",
-        "not live",
-        "challenge failed",
-        "wrong person",
-        "nobody came",
-        "not armed",
-        "schedule",
-        "cooldown",
-        "lockout",
-        "no such person",
-        "actuator failed",
-    ]
-    """Why."""
+    reason: Denial
+    """Why; stale: the pictures are too old to decide on."""
     message: str
     """For people: the same with its figures."""
     person: str | None
@@ -135,3 +138,6 @@ class DoorLockout:
     """In this time."""
     seconds: float
     """How long it lasts."""
+
+
+DoorEvent = DoorArmed | DoorChallenge | DoorUnlocked | DoorLocked | DoorDenied | DoorLockout
