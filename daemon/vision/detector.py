@@ -1,0 +1,159 @@
+"""Finds faces: a picture of any size in, boxes with landmarks and scores out.
+
+The network sees the picture at most as large as the card says, in the upper left corner of an input
+whose sides are multiples of 32. Input and output of each size are bound once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from daemon.cards import check_files, check_metadata, find_card, read_card
+from daemon.errors import ModelError
+from daemon.inference import CUDA, open_session
+from daemon.vision.boxes import suppress
+from daemon.vision.cards import DetectorCard
+from daemon.vision.face import COLUMNS, Face, from_rows
+from daemon.vision.priors import CHANNELS, MULTIPLE, cells, decode
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+Array = npt.NDArray[np.float32]
+Image = npt.NDArray[np.uint8]
+
+FILLING = 114
+"""Grey level beside the picture, as in training."""
+CANDIDATES = 400
+"""Cells at most that are compared with each other: a picture has far fewer faces."""
+SIZES_KEPT = 4
+"""Input sizes whose buffers stay: a camera has one, a folder of pictures many."""
+
+
+class FaceDetector:
+    """One ONNX graph with its buffers and the rules of its card."""
+
+    def __init__(self, session: ort.InferenceSession, card: DetectorCard) -> None:
+        import onnxruntime as ort
+
+        self.card = card
+        self.provider: str = session.get_providers()[0]
+        """Execution provider that runs the graph."""
+        self.threshold = card.threshold
+        """Score from which something is a face; may be set."""
+        self._session = session
+        self._device = "cuda" if self.provider == CUDA else "cpu"
+        self._value = ort.OrtValue.ortvalue_from_numpy
+        self._inputs: OrderedDict[tuple[int, int], _Bound] = OrderedDict()
+
+    def detect(self, image: Image, longest_side: int | None = None) -> list[Face]:
+        """Every face in a picture, the surest first.
+
+        Args:
+            image: (height, width, 3) BGR, uint8, of any size from one pixel on.
+            longest_side: pixels to which a larger picture is reduced; what the card says if None.
+
+        Returns:
+            Faces in pixels of `image`; boxes of faces at its edge reach beyond it.
+        """
+        return from_rows(self.rows(image, longest_side))
+
+    def rows(self, image: Image, longest_side: int | None = None) -> Array:
+        """As :meth:`detect`, as an array: (n, 15), see :data:`daemon.vision.face.COLUMNS`."""
+        height, width = image.shape[:2]
+        limit = longest_side or self.card.input.longest_side
+        shrink = min(1.0, limit / max(height, width))
+        if shrink < 1:
+            size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        shown_height, shown_width = image.shape[:2]
+        bound = self._bound(_padded(shown_height), _padded(shown_width))
+        # One plane at a time: a copy that converts but does not reorder is five times as fast.
+        for buffer, plane in zip(bound.image[0], cv2.split(image)):
+            buffer[:shown_height, :shown_width] = plane
+            buffer[:shown_height, shown_width:] = FILLING
+            buffer[shown_height:] = FILLING
+        if self._device != "cpu":
+            bound.image_value.update_inplace(bound.image)
+        self._session.run_with_iobinding(bound.binding)
+        found = self._sorted_out(bound.cells[0], bound.grid)
+        found[:, 0:14:2] *= width / shown_width
+        found[:, 1:14:2] *= height / shown_height
+        return found
+
+    def _sorted_out(self, predicted: Array, grid: Array) -> Array:
+        """(15, cells) of the network to faces (n, 15) in pixels of its input."""
+        logits = predicted[0]
+        threshold = np.log(self.threshold / (1 - self.threshold))
+        chosen = np.flatnonzero(logits >= threshold)
+        if len(chosen) > CANDIDATES:
+            chosen = chosen[np.argsort(-logits[chosen], kind="stable")[:CANDIDATES]]
+        found = np.empty((len(chosen), COLUMNS), np.float32)
+        found[:, :14] = decode(predicted[1:, chosen].T, grid[chosen])
+        found[:, 14] = 1 / (1 + np.exp(-logits[chosen]))
+        return found[suppress(found[:, :4], found[:, 14], self.card.overlap)]
+
+    def _bound(self, height: int, width: int) -> _Bound:
+        size = (height, width)
+        if size in self._inputs:
+            self._inputs.move_to_end(size)
+            return self._inputs[size]
+        while len(self._inputs) >= SIZES_KEPT:
+            self._inputs.popitem(last=False)
+        binding = self._session.io_binding()
+        image = np.full((1, 3, height, width), FILLING, np.float32)
+        grid = cells(height, width)
+        predicted = np.zeros((1, CHANNELS, len(grid)), np.float32)
+        image_value = self._value(image, self._device)
+        binding.bind_ortvalue_input("image", image_value)
+        binding.bind_ortvalue_output("cells", self._value(predicted, "cpu"))
+        bound = self._inputs[size] = _Bound(binding, image, image_value, predicted, grid)
+        return bound
+
+
+class _Bound:
+    """A binding and the arrays that it reads and writes."""
+
+    __slots__ = ("binding", "cells", "grid", "image", "image_value")
+
+    def __init__(
+        self, binding: Any, image: Array, image_value: Any, predicted: Array, grid: Array
+    ) -> None:
+        self.binding = binding
+        self.image = image
+        self.image_value = image_value
+        self.cells = predicted
+        self.grid = grid
+
+
+def open_detector(model: Path | str, providers: list[str], threads: int = 1) -> FaceDetector:
+    """Load a face detector by the path of its card or file, or by its bare name.
+
+    Raises:
+        ModelError: no such model, a wrong card, or a file that is not as the card says.
+    """
+    card = read_card(find_card(model), DetectorCard)
+    check_files(card)
+    session = open_session(card.path, providers, threads)
+    check_metadata(card, session.get_modelmeta().custom_metadata_map)
+    _check_graph(card.path, session)
+    return FaceDetector(session, card)
+
+
+def _padded(length: int) -> int:
+    return -(-length // MULTIPLE) * MULTIPLE
+
+
+def _check_graph(path: Path, session: ort.InferenceSession) -> None:
+    inputs = {each.name: each.shape for each in session.get_inputs()}
+    outputs = {each.name: each.shape for each in session.get_outputs()}
+    if set(inputs) != {"image"} or len(inputs["image"]) != 4 or inputs["image"][1] != 3:
+        raise ModelError(f"{path}: must take image [1, 3, height, width], but takes {inputs}")
+    if "cells" not in outputs or outputs["cells"][1] != CHANNELS:
+        raise ModelError(f"{path}: must give cells [1, {CHANNELS}, n], but gives {outputs}")
