@@ -26,7 +26,7 @@ LAST_TRIES = 8
 """Attempts to lock when the daemon is gone, about two minutes."""
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 LONGEST_SLEEP = 0.2
-"""While something is due: poll(2) does not count the time of a suspended machine; our clock does."""
+"""While something is due: poll(2) does not count while a machine is suspended; our clock does."""
 JUST_LOCKED = 1.0
 """A lock by our own clock and the daemon's order to lock, at the same moment, are one."""
 

@@ -346,8 +346,12 @@ class _Move:
     def _fail_challenge(self, message: str) -> None:
         phase = self.state.phase
         assert isinstance(phase, Challenged)
-        who = _Subject(phase.track, phase.person)
-        self.state = replace(self.state, barred=_noted(self.state.barred, phase.track))
+        who, told = _Subject(phase.track, phase.person), (phase.track, "challenge failed")
+        self.state = replace(
+            self.state,
+            barred=_noted(self.state.barred, phase.track),
+            told=tuple(each for each in self.state.told if each != told),
+        )
         self._go("challenge failed", Locked())
         self._count("challenge failed", message, who)
 
