@@ -1,4 +1,4 @@
-"""Run the daemon over the demo recording, pass its events on, and sum up what it did.
+"""Run the daemon over the demo recording and video, pass its events on, and sum up what it did.
 
 Usage: demo_summary.py COMMAND [ARGUMENT ...], where the command prints one event a line.
 """
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-LABELS = Path(__file__).resolve().parent.parent / "assets" / "demo" / "activate.csv"
+FOLDER = Path(__file__).resolve().parent.parent / "assets" / "demo"
+LABELS, VISITS = FOLDER / "activate.csv", FOLDER / "walk-up.csv"
 WORD = "activate"
 LATEST_SECONDS = 1.0
 """An estimated end this long after the true end of a word still belongs to it."""
@@ -94,6 +95,58 @@ def summary(spoken: list[Spoken], detections: list[Heard]) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Visit:
+    """Somebody in the video, in seconds from its beginning."""
+
+    person: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The door opened."""
+
+    person: str
+    at: float
+    """When the event was read here, in seconds from the first event of the run."""
+
+
+def read_visits(path: Path) -> list[Visit]:
+    """Who is in the video when."""
+    with path.open(newline="") as file:
+        return [
+            Visit(row["person"], float(row["start"]), float(row["end"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def opened(line: str, seconds: float) -> Opened | None:
+    """The opening in an event line that was read `seconds` into the run; None for others."""
+    event = json.loads(line)
+    if event["type"] != "porter.door.unlocked":
+        return None
+    return Opened(event["data"]["person"], seconds)
+
+
+def door_summary(visits: list[Visit], openings: list[Opened]) -> str:
+    """For whom the door opened, for a person."""
+    lines = []
+    for visit in visits:
+        during = [each for each in openings if visit.start <= each.at < visit.end + LATEST_SECONDS]
+        times = ", ".join(f"{each.at:.1f} s for {each.person}" for each in during)
+        span = f"{visit.person} at the door from {visit.start:.0f} to {visit.end:.0f} s"
+        lines.append(f"{span:<45} opened {f'at {times}' if times else 'never'}")
+    away = [
+        each
+        for each in openings
+        if not any(visit.start <= each.at < visit.end + LATEST_SECONDS for visit in visits)
+    ]
+    lines += [f"opened with nobody there at {each.at:.1f} s" for each in away]
+    return "\n".join(lines)
+
+
 def processor_time(process: int) -> float:
     """Seconds of processor time that a running process has used."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -101,9 +154,9 @@ def processor_time(process: int) -> float:
 
 
 def main(command: list[str]) -> int:
-    """Run the daemon to its end; its exit code, or 1 when it heard nothing at all."""
+    """Run the daemon to its end; its exit code, or 1 when it heard nothing or never opened."""
     began, loading = time.monotonic(), 0.0
-    detections = []
+    detections, openings = [], []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
         assert daemon.stdout is not None
         for line in daemon.stdout:
@@ -113,6 +166,8 @@ def main(command: list[str]) -> int:
                 began, loading = time.monotonic(), processor_time(daemon.pid)
             if detection := heard(line, arrived):
                 detections.append(detection)
+            if opening := opened(line, time.monotonic() - began):
+                openings.append(opening)
         _, status, usage = os.wait4(daemon.pid, 0)
         daemon.returncode = os.waitstatus_to_exitcode(status)
     if daemon.returncode:
@@ -121,12 +176,13 @@ def main(command: list[str]) -> int:
     listening = usage.ru_utime + usage.ru_stime - loading
     print()
     print(summary(read_labels(LABELS), detections))
+    print(door_summary(read_visits(VISITS), openings))
     print(
-        f"processor time      {listening:.2f} s while listening for {seconds:.1f} s, "
+        f"processor time      {listening:.2f} s while listening and looking for {seconds:.1f} s, "
         f"{listening / seconds:.1%} of a core; {loading:.2f} s to load"
     )
     print(f"peak memory         {usage.ru_maxrss * 1024 / 1e6:.0f} MB", flush=True)
-    return 0 if detections else 1
+    return 0 if detections and openings else 1
 
 
 if __name__ == "__main__":
