@@ -30,7 +30,14 @@ class SourceError(PorterError):
 
 
 class DoorError(PorterError):
-    """The lock cannot be worked, or no daemon answers at the control socket."""
+    """The lock cannot be worked."""
+
+    exit_code = 69
+    """EX_UNAVAILABLE"""
+
+
+class ControlError(PorterError):
+    """No daemon answers at the control socket, or another one holds it."""
 
     exit_code = 69
     """EX_UNAVAILABLE"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,14 +19,6 @@ from daemon.door.inputs import (
 )
 from daemon.door.policy import Lock, Rules, Unlock, deadline, step
 from daemon.door.state import Armed, State
-
-CHALLENGE_STEPS = 3
-_chance = random.SystemRandom()
-
-
-def draw_challenge() -> tuple[Turn, ...]:
-    """Turns of the head that nobody can foresee: one of eight sequences."""
-    return tuple(_chance.choice(("left", "right")) for _ in range(CHALLENGE_STEPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,7 @@ class Door:
         rules: the settings that the policy follows.
         actuator: what works the lock.
         publish: gets every event, in order, on the event loop.
-        draw: draws a challenge.
+        draw: draws a challenge, at random (:func:`daemon.vision.challenge.draw`).
     """
 
     def __init__(
@@ -62,7 +53,7 @@ class Door:
         rules: Rules,
         actuator: Actuator,
         publish: Callable[[DoorEvent], None],
-        draw: Callable[[], tuple[Turn, ...]] = draw_challenge,
+        draw: Callable[[], tuple[Turn, ...]],
     ) -> None:
         self._rules = rules
         self._actuator = actuator

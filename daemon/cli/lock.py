@@ -1,0 +1,40 @@
+"""`porter lock`: shut the door by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from daemon.cli.parameters import config_option
+
+EPILOG = """\b
+Examples:
+  porter lock
+  porter lock --direct             when the daemon does not run
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--direct", is_flag=True, help="Work the configured actuator itself, without the daemon."
+)
+@config_option
+def command(direct: bool, path: Path | None) -> None:
+    """Lock the door now: ends a pulse, a manual unlock, and the wait for a face.
+
+    With --direct it is worked without the daemon, as the service does when the daemon has ended.
+    """
+    from daemon.config import load_config
+
+    config = load_config(path)
+    if direct:
+        from daemon.door.actuators import lock_directly
+
+        lock_directly(config.door)
+        click.echo(f"locked ({config.door.actuator})")
+        return
+    from daemon.control import Client
+
+    said = Client(config.control).ask("lock")
+    click.echo(f"locked; state: {said['state']}")
