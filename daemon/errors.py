@@ -29,6 +29,13 @@ class SourceError(PorterError):
     """EX_NOINPUT"""
 
 
+class PersonError(PorterError):
+    """Nobody of this name is enrolled, or it cannot be a name."""
+
+    exit_code = 67
+    """EX_NOUSER"""
+
+
 class DoorError(PorterError):
     """The lock cannot be worked."""
 
@@ -48,6 +55,13 @@ class OutputError(PorterError):
 
     exit_code = 74
     """EX_IOERR"""
+
+
+class GalleryError(PorterError):
+    """The gallery cannot be used: damaged, another version, a wrong key, or one others can read."""
+
+    exit_code = 77
+    """EX_NOPERM"""
 
 
 class ConfigError(PorterError):

@@ -1,7 +1,8 @@
 """Where things are, in a checkout and in an installed wheel alike.
 
-Two environment variables move them: `PORTER_CONFIG` names the configuration file, `PORTER_MODELS`
-a folder of models that is searched before the one that ships.
+Environment variables move them: `PORTER_CONFIG` names the configuration file, `PORTER_MODELS` a
+folder of models that is searched before the one that ships, and `STATE_DIRECTORY`, which systemd
+sets for a service, the folder of what Porter keeps.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from pathlib import Path
 
 SYSTEM_CONFIG = Path("/etc/porter/config.yaml")
 """The configuration of the service, used when neither `--config` nor `PORTER_CONFIG` is given."""
+
+SYSTEM_STATE = Path("/var/lib/porter")
+"""What the service keeps; whoever may write there works on the same gallery."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "share"
@@ -40,3 +44,17 @@ def find_config(path: Path | None = None) -> Path:
     if named := os.environ.get("PORTER_CONFIG"):
         return Path(named).expanduser()
     return SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else default_config()
+
+
+def state_directory() -> Path:
+    """The folder of what Porter keeps; not made yet, perhaps.
+
+    `$STATE_DIRECTORY` (the first, if systemd gives several), else the service's own where this user
+    may write it, else `~/.local/state/porter`.
+    """
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    if os.access(SYSTEM_STATE, os.W_OK | os.X_OK):
+        return SYSTEM_STATE
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path("~/.local/state").expanduser()) / "porter"

@@ -38,12 +38,15 @@ Examples:
 \b
 Exit codes:
    0  done, or stopped by SIGTERM or SIGINT
-   1  porter doctor found something wrong; any other failure
+   1  porter doctor found something wrong; porter verify or identify no match;
+      any other failure
    2  wrong usage of the command line
   65  a model or its card is missing or damaged
   66  no sound: no such file or device, or not audio
+  67  nobody of this name is enrolled, or it cannot be a name
   69  the lock cannot be worked, or no daemon answers
   74  events cannot be written: full disk, closed pipe
+  77  the gallery cannot be used: damaged, a wrong key, or one others can read
   78  the configuration is wrong
 """
 

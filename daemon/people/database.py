@@ -1,0 +1,168 @@
+"""The file of the gallery: made whole, opened with care, and its failures in plain words.
+
+SQLite in WAL mode: the daemon reads while somebody enrols, and is never kept waiting. What is
+deleted is overwritten (`secure_delete`), and the journal is emptied after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon.errors import GalleryError, OutputError
+from daemon.people.files import drafted, make_folder, plain_failures, settle
+
+APPLICATION = 0x506F7274
+"""`Port`, in the header of the file."""
+FORMAT = 1
+"""Of the tables below; a file of a newer one is refused."""
+PATIENCE_SECONDS = 10.0
+"""How long another program may write before this one gives up."""
+
+TABLES = """
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+);
+CREATE TABLE people (
+    id TEXT PRIMARY KEY,
+    name_digest BLOB NOT NULL UNIQUE,
+    name BLOB NOT NULL,
+    schedule BLOB NOT NULL,
+    created TEXT NOT NULL
+);
+CREATE TABLE templates (
+    id TEXT PRIMARY KEY,
+    person TEXT NOT NULL REFERENCES people (id) ON DELETE CASCADE,
+    role TEXT NOT NULL CHECK (role IN ('own', 'decoy')),
+    model TEXT NOT NULL,
+    model_version TEXT NOT NULL,
+    model_sha256 TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    details BLOB NOT NULL,
+    picture BLOB,
+    created TEXT NOT NULL
+);
+CREATE INDEX templates_person ON templates (person);
+CREATE TABLE probes (
+    event TEXT PRIMARY KEY,
+    person TEXT NOT NULL REFERENCES people (id) ON DELETE CASCADE,
+    model TEXT NOT NULL,
+    model_version TEXT NOT NULL,
+    model_sha256 TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    taken REAL NOT NULL
+);
+CREATE INDEX probes_person ON probes (person);
+"""
+
+
+def create(path: Path, meta: dict[str, bytes]) -> None:
+    """Make an empty gallery; one that another process makes at the same time stays.
+
+    Args:
+        path: of the file; its folder is made, too.
+        meta: what the table `meta` shall hold.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    make_folder(path.parent)
+    draft = drafted(path)
+    with plain_failures(path), plain_words(path):
+        try:
+            os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as database:
+                database.executescript(f"BEGIN; {TABLES}")
+                database.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+                database.execute(f"PRAGMA application_id = {APPLICATION}")
+                database.execute(f"PRAGMA user_version = {FORMAT}")
+                database.execute("COMMIT")
+                database.execute("PRAGMA journal_mode = WAL")
+            settle(draft, path)
+        finally:
+            for leftover in ("", "-wal", "-shm", "-journal"):
+                draft.with_name(draft.name + leftover).unlink(missing_ok=True)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a gallery that is there. The connection is for one thread at a time.
+
+    Raises:
+        GalleryError: it is damaged, no gallery, or of a newer format.
+    """
+    with plain_words(path):
+        # mode=rw: never makes an empty file in the place of one that has gone.
+        database = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=PATIENCE_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            (application,) = database.execute("PRAGMA application_id").fetchone()
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if application != APPLICATION:
+                raise GalleryError(f"{path}: not a gallery of Porter; set another gallery.path")
+            if version > FORMAT:
+                raise GalleryError(
+                    f"{path}: written by a newer Porter (format {version}, this one knows "
+                    f"{FORMAT}); update Porter"
+                )
+            for setting in ("foreign_keys = ON", "secure_delete = ON", "temp_store = MEMORY"):
+                database.execute(f"PRAGMA {setting}")
+        except BaseException:
+            database.close()
+            raise
+    return database
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing, whatever happens in between."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # SQLite rolls back at the next start, too
+                database.execute("ROLLBACK")
+        raise
+
+
+def empty_journal(database: sqlite3.Connection) -> bool:
+    """Write the journal into the file and cut it to nothing; False while others read old pages."""
+    busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+@contextmanager
+def plain_words(path: Path) -> Iterator[None]:
+    """Turn what SQLite says into one line with the file and what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        # What sqlite3 finds out itself has no code; it comes from contents that cannot be.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if code in _OUTPUT_FAILURES:
+            raise OutputError(f"{path}: {_OUTPUT_FAILURES[code]}; nothing was changed") from None
+        raise GalleryError(f"{path}: {_GALLERY_FAILURES.get(code, _DAMAGED)} ({error})") from None
+
+
+_DAMAGED = "damaged, or not a gallery; put a copy in its place, or move it away to start anew"
+_OUTPUT_FAILURES = {
+    sqlite3.SQLITE_FULL: "no space left on the disk",
+    sqlite3.SQLITE_IOERR: "cannot be written; is the disk full or damaged?",
+    sqlite3.SQLITE_READONLY: "no permission to write",
+}
+_GALLERY_FAILURES = {
+    sqlite3.SQLITE_BUSY: f"another program has been writing for {PATIENCE_SECONDS:g} s; try again",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; does this user have permission?",
+    sqlite3.SQLITE_PERM: "no permission",
+}
