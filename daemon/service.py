@@ -1,7 +1,7 @@
-"""The long-running daemon: starts the pipeline, minds it, reloads, stops, and tells systemd.
+"""The long-running daemon: starts the pipelines and the door, minds them, reloads, and stops.
 
-The pipeline is a thread of its own. Everything here runs on one event loop: signals, the watchdog,
-and the sinks that events go to.
+Each pipeline is a thread of its own. Everything here runs on one event loop: the door, signals, the
+watchdog, the control socket, and the sinks that events go to.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from daemon import log as diagnostics
 from daemon import process
@@ -22,16 +22,29 @@ from daemon.audio.pipeline import Orders, Pipeline, describe_model
 from daemon.audio.sources import make_source
 from daemon.bus import Bus, Sink
 from daemon.config import Config
-from daemon.errors import PorterError
-from daemon.events import Data, Event, Started, Stopped, event_source, rfc3339
+from daemon.control import Control, socket_path
+from daemon.door import inputs
+from daemon.door.actuators import make_actuator
+from daemon.door.door import Door
+from daemon.door.events import DoorChallenge, DoorEvent
+from daemon.door.orders import obey
+from daemon.door.policy import Rules
+from daemon.errors import ControlError, PorterError
+from daemon.events import Data, Event, Started, Stopped, WakeDetected, event_source, rfc3339
+from daemon.inference import choose_providers
 from daemon.notify import Notifier, watchdog_seconds
 from daemon.sinks.command import Commands
 from daemon.sinks.jsonl import open_file, standard_output
+from daemon.vision.challenge import draw
+
+if TYPE_CHECKING:
+    from daemon.vision.pipeline import CameraPipeline
+    from daemon.vision.sight import Sight
 
 log = logging.getLogger(__name__)
 
 PIPELINE_PATIENCE = 0.4
-"""Seconds that a stopping pipeline may take; a device driver can hang."""
+"""Seconds that stopping pipelines may take; a device driver can hang."""
 SINK_PATIENCE = 0.4
 """Seconds that sinks may take to deliver the rest after a signal."""
 
@@ -39,13 +52,13 @@ Reason = Literal["end of input", "signal", "error"]
 
 
 def serve(load: Callable[[], Config]) -> None:
-    """Run until the sound ends, a signal, or a failure.
+    """Run until sound and pictures end, a signal, or a failure.
 
     Args:
         load: reads the configuration; called again on SIGHUP.
 
     Raises:
-        PorterError: what ended it, if that was not the end of the sound or a signal.
+        PorterError: what ended it, if that was not the end of the input or a signal.
     """
     asyncio.run(Service(load).run())
 
@@ -57,11 +70,15 @@ class Service:
         self._load = load
         self._notifier = Notifier()
         self._bus = Bus(failed=self._end_by)
-        self._pipeline: Pipeline | None = None
-        self._replaceable: list[Sink] = []
         self._config = Config()
-        self._source = ""
-        self._ready = False
+        self._pipeline: Pipeline | None = None
+        self._sight: Sight | None = None
+        self._door: Door | None = None
+        self._control: Control | None = None
+        self._unready = 0
+        """Pipelines that have not run once yet."""
+        self._running = 0
+        self._replaceable: list[Sink] = []
         self._ending: asyncio.Future[tuple[Reason, str | None]]
         self._failure: BaseException | None = None
         self._draining: asyncio.Task[None] | None = None
@@ -74,19 +91,39 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, "signal", number.name)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        self._start(loop)
-        watchdog = asyncio.create_task(self._watch())
-        reason, message = await self._ending
-        watchdog.cancel()
-        await self._stop(reason, message)
+        try:
+            await self._start(loop)
+            watchdog = asyncio.create_task(self._watch())
+            reason, message = await self._ending
+            watchdog.cancel()
+            await self._stop(reason, message)
+        finally:
+            if self._door:  # also when something failed on the way: the door is locked
+                await self._door.stop()
         if self._failure is not None:
             raise self._failure
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         config = self._config = self._load()
         diagnostics.configure(config.log.level)
-        detectors = open_detectors(config)
+        detectors = open_detectors(config) if config.audio.enabled else []
         self._replaceable = _sinks(config)
+
+        def here(function: Callable[..., Any]) -> Callable[..., None]:
+            """`function` for another thread to call: it runs on the loop."""
+            return lambda *values: _call(loop, function, *values)
+
+        if config.camera.enabled:
+            from daemon.vision.sight import Sight  # OpenCV is large, and not everybody looks
+
+            self._sight = Sight(
+                config,
+                publish=here(self._say_seen),
+                tell=here(self._tell_door),
+                looking=here(self._one_is_ready),
+                finished=here(self._one_ended),
+            )
+            self._sight.open()
         if config.audio.enabled:
             source = make_source(config.audio)
             source.open()
@@ -94,51 +131,119 @@ class Service:
                 source,
                 detectors,
                 config.audio.reopen_backoff,
-                publish=lambda data: _call(loop, self._bus.publish, self._event(data)),
-                listening=lambda: _call(loop, self._become_ready),
-                finished=lambda: _call(loop, self._pipeline_ended),
+                publish=here(self._say_heard),
+                listening=here(self._one_is_ready),
+                finished=here(self._one_ended),
             )
         for sink in (standard_output(), *self._replaceable):
             self._bus.add(sink)
-        self._source = event_source(config.audio.source if self._pipeline else "daemon")
-        self._publish(self._started(detectors))
-        if self._pipeline:
-            self._pipeline.start()
-        else:
+        self._door = Door(_rules(config), make_actuator(config.door), self._say_door, draw)
+        await self._door.start()
+        await self._open_control(config)
+        self._publish(self._started(detectors), "daemon")
+        self._unready = self._running = len(self._threads)
+        if not self._threads:
             self._become_ready()
+        for thread in self._threads:
+            thread.start()
+
+    async def _open_control(self, config: Config) -> None:
+        control = Control(socket_path(config.control))
+        try:
+            await control.start()
+        except ControlError as error:
+            # Who only listens can do without; a door must answer to `porter lock`.
+            if config.door.mode != "wake" or config.door.actuator != "dry-run":
+                raise
+            log.warning("%s; going on without", error)
+            return
+        assert self._door is not None
+        resolve = self._sight.resolve if self._sight else _nobody
+        obey(control, self._door, resolve, self._status)
+        self._control = control
+
+    @property
+    def _threads(self) -> list[Pipeline | CameraPipeline]:
+        camera = self._sight.pipeline if self._sight else None
+        return [each for each in (self._pipeline, camera) if each is not None]
 
     def _started(self, detectors: list[Detector]) -> Started:
-        provider = detectors[0].provider
+        sight, door = self._sight, self._config.door
         words = [word.word for detector in detectors for word in detector.words]
         audio = self._pipeline.source.description if self._pipeline else None
-        log.info("listening for %s on %s (%s)", ", ".join(words), audio, provider)
+        camera = sight.pipeline.description if sight else None
+        provider = (
+            detectors[0].provider
+            if detectors
+            else choose_providers(self._config.inference.provider)[0]
+        )
+        if audio:
+            log.info("listening for %s on %s (%s)", ", ".join(words), audio, provider)
+        if sight:
+            log.info("looking at %s, %d people known", camera, sight.people)
+        cards = [detector.card for detector in detectors] + (sight.cards if sight else [])
         return Started(
             version=version("porter"),
             audio=audio,
-            camera=None,
-            door=f"{self._config.door.mode}, {self._config.door.actuator}",
-            people=None,
+            camera=camera,
+            door=f"{door.mode}, {door.actuator}",
+            people=sight.people if sight else None,
             words=words,
-            models=[describe_model(detector.card) for detector in detectors],
+            models=[describe_model(card) for card in cards],
             provider=provider,
             startup_ms=round(process.age() * 1000, 1),
         )
 
+    def _one_is_ready(self) -> None:
+        self._unready -= 1
+        if self._unready == 0:
+            self._become_ready()
+
     def _become_ready(self) -> None:
-        self._ready = True
         self._notifier.ready()
 
-    def _publish(self, data: Data) -> None:
-        self._bus.publish(self._event(data))
+    def _say_heard(self, data: Data) -> None:
+        self._publish(data, self._config.audio.source)
+        if isinstance(data, WakeDetected):
+            self._tell_door(inputs.WakeHeard(word=data.word))
 
-    def _event(self, data: Data) -> Event:
-        """What has happened now, on whatever thread."""
-        return Event(source=self._source, time=rfc3339(time.time()), data=data)
+    def _say_seen(self, data: Data) -> None:
+        self._publish(data, "camera")
 
-    def _pipeline_ended(self) -> None:
-        if self._pipeline and self._pipeline.failure:
-            self._end_by(self._pipeline.failure)
-        else:
+    def _say_door(self, event: DoorEvent) -> None:
+        self._publish(event, "door")
+        if self._sight and isinstance(event, DoorChallenge):
+            self._sight.begin_challenge(event)
+        if self._sight and self._door:
+            self._sight.follow(self._door.state.phase)
+
+    def _tell_door(self, given: inputs.Input) -> None:
+        if self._door:
+            self._door.handle(given)
+
+    def _status(self) -> dict[str, Any]:
+        """What `porter status` shows besides the door."""
+        return {
+            "audio": {"source": self._pipeline.source.description} if self._pipeline else None,
+            "camera": {
+                "source": self._sight.pipeline.description,
+                "people": self._sight.people,
+                "pictures": self._sight.pipeline.pictures,
+            }
+            if self._sight
+            else None,
+        }
+
+    def _publish(self, data: Data, pipeline: str) -> None:
+        event = Event(source=event_source(pipeline), time=rfc3339(time.time()), data=data)
+        self._bus.publish(event)
+
+    def _one_ended(self) -> None:
+        self._running -= 1
+        for thread in self._threads:
+            if thread.failure:
+                self._end_by(thread.failure)
+        if self._running == 0:
             self._end("end of input", None)
 
     def _end_by(self, failure: BaseException) -> None:
@@ -154,14 +259,19 @@ class Service:
 
     async def _stop(self, reason: Reason, message: str | None) -> None:
         self._notifier.stopping()
-        if self._pipeline:
-            self._pipeline.stop()
-            deadline = time.monotonic() + PIPELINE_PATIENCE
-            while self._pipeline.is_alive() and time.monotonic() < deadline:
-                await asyncio.sleep(0.01)
-            if self._pipeline.is_alive():
-                log.warning("the audio device does not let go; leaving without it")
-        self._publish(self._stopped(reason, message))
+        if self._control:
+            await self._control.stop()
+        if self._door:
+            await self._door.stop()
+        for thread in self._threads:
+            thread.stop()
+        deadline = time.monotonic() + PIPELINE_PATIENCE
+        while any(each.is_alive() for each in self._threads) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        for thread in self._threads:
+            if thread.is_alive():
+                log.warning("%s: the device does not let go; leaving without it", thread.name)
+        self._publish(self._stopped(reason, message), "daemon")
         slowest = max((hook.timeout for hook in self._config.on.values()), default=0.0)
         patience = SINK_PATIENCE if reason == "signal" else slowest + SINK_PATIENCE
         self._draining = asyncio.create_task(self._bus.close(patience))
@@ -174,42 +284,49 @@ class Service:
             reason=reason,
             message=message,
             audio_seconds=round(pipeline.audio_seconds, 3) if pipeline else 0.0,
-            pictures=0,
+            pictures=self._sight.pipeline.pictures if self._sight else 0,
             overflows=pipeline.overflows if pipeline else 0,
             detections=dict(pipeline.detections) if pipeline else {},
-            unlocks=0,
+            unlocks=self._door.unlocks if self._door else 0,
             cpu_seconds=round(time.process_time(), 3),
             wall_seconds=round(process.age(), 3),
             peak_memory_mb=round(process.peak_memory() / 1e6, 1),
         )
 
     async def _watch(self) -> None:
-        """Feed systemd's watchdog while the pipeline shows life."""
+        """Feed systemd's watchdog while every pipeline shows life."""
         period = watchdog_seconds()
         if period is None:
             return
-        beats = -1
+        last = [-1 for _ in self._threads]
         while True:
-            now = self._pipeline.beats if self._pipeline else beats + 1
-            if now != beats:
+            beats = [each.beats for each in self._threads]
+            stuck = [
+                each.is_alive() and now == then
+                for each, now, then in zip(self._threads, beats, last)
+            ]
+            if not any(stuck):
                 self._notifier.alive()
-            beats = now
+            last = beats
             await asyncio.sleep(period / 3)
 
     def _reload(self) -> None:
         """Read the configuration again; when it is wrong, say so and stay as we are."""
-        if not self._ready:
+        if self._unready:
             return
         self._notifier.reloading()
         try:
             config = self._load()
-            detectors = open_detectors(config)
+            detectors = open_detectors(config) if config.audio.enabled else []
+            changed = self._sight.prepare(config) if self._sight else None
             sinks = _sinks(config)
         except PorterError as error:
             for line in str(error).splitlines():
                 log.error("not reloaded: %s", line)
         else:
             self._apply(config, detectors, sinks)
+            if self._sight and changed:
+                self._sight.change(changed, config)
             log.info("reloaded")
         self._notifier.ready()
 
@@ -230,6 +347,15 @@ class Service:
         self._config = config
 
 
+def _nobody(identity: str) -> str | None:
+    """Whom a claim belongs to when nobody is known."""
+    return None
+
+
+def _rules(config: Config) -> Rules:
+    return Rules(config.door, config.faces.liveness)
+
+
 def _sinks(config: Config) -> list[Sink]:
     """The sinks that a configuration asks for, besides standard output."""
     sinks: list[Sink] = []
@@ -240,7 +366,7 @@ def _sinks(config: Config) -> list[Sink]:
     return sinks
 
 
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *values: Event) -> None:
-    """Call on the loop, from the pipeline's thread; a loop that is gone needs no news."""
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *values: Any) -> None:
+    """Call on the loop, from a pipeline's thread; a loop that is gone needs no news."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(function, *values)

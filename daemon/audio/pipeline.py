@@ -19,7 +19,7 @@ import numpy.typing as npt
 from daemon.audio.detector import Detection, Detector
 from daemon.audio.features import HOP, SAMPLE_RATE
 from daemon.audio.sources import AudioLost, Source
-from daemon.cards import WakeCard
+from daemon.cards import ModelCard
 from daemon.errors import SourceError
 from daemon.events import AudioLost as AudioLostEvent
 from daemon.events import AudioRestored, Data, Model, WakeDetected, rfc3339
@@ -236,6 +236,6 @@ class Pipeline(threading.Thread):
         log.warning("sound was lost %d times: the machine is too busy", new)
 
 
-def describe_model(card: WakeCard) -> Model:
+def describe_model(card: ModelCard) -> Model:
     """A model as it appears in events."""
     return Model(name=card.name, version=card.version, sha256=card.sha256[:12])

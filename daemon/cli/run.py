@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.options import audio_options, override
+from daemon.cli.options import audio_options, camera_option, override, override_camera
 
 EPILOG = """\b
 Examples:
   porter run                                     listen to the default microphone
   porter run --device usb                        to the one with "usb" in its name
+  porter run --camera 0                          and look at the first camera
   porter run --file talk.flac --fast             go through a recording
   arecord -q -t raw -f S16_LE -r 16000 -c 1 | porter run --pipe
 """
@@ -28,12 +29,18 @@ Examples:
     help="Configuration; without it $PORTER_CONFIG, /etc/porter/config.yaml, or the built-in one.",
 )
 @audio_options
+@camera_option
 @click.option("--pipe", is_flag=True, help="Listen to raw 16-bit 16 kHz mono on standard input.")
-@click.option("--fast", is_flag=True, help="With --file: as fast as possible, not in real time.")
+@click.option("--fast", is_flag=True, help="Go through files as fast as possible.")
 def command(
-    path: Path | None, file: Path | None, device: str | None, pipe: bool, fast: bool
+    path: Path | None,
+    file: Path | None,
+    device: str | None,
+    camera: str | None,
+    pipe: bool,
+    fast: bool,
 ) -> None:
-    """Listen, and print one JSON event a line (see `porter events`).
+    """Listen and look, and print one JSON event a line (see `porter events`).
 
     SIGTERM and SIGINT stop it, SIGHUP makes it read the configuration again.
     """
@@ -43,7 +50,8 @@ def command(
     from daemon.service import serve
 
     def load() -> Config:
-        return override(load_config(path), file=file, device=device, pipe=pipe, fast=fast)
+        config = override(load_config(path), file=file, device=device, pipe=pipe, fast=fast)
+        return override_camera(config, camera, fast=fast)
 
     code = 0
     try:

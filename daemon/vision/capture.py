@@ -51,7 +51,7 @@ class Capture:
         """
         reader = self._reader
         if reader is None:
-            return None
+            raise CameraLost(f"{self.source.description}: not open yet")
         frame = reader.take(patience)
         if frame is not None:
             self._last = time.monotonic()

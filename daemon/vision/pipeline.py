@@ -110,16 +110,19 @@ class CameraPipeline(threading.Thread):
         """Call `task` on the thread of the pipeline, between two pictures. From any thread."""
         self._tasks.append(task)
 
-    def change(self, config: CameraConfig) -> None:
-        """Take pictures as `config` says from now on. Call it by :meth:`do`.
+    def change(self, looker: Looker, config: CameraConfig | None) -> None:
+        """Look with `looker` from now on, at the camera of `config` if there is one.
 
-        A camera that cannot be had counts as lost, and is tried again.
+        Call it by :meth:`do`. A camera that cannot be had counts as lost, and is tried again.
         """
+        self._looker.reset()
+        self._looker = looker
+        if config is None:
+            return
         self._source.close()
         self._config = config
         self._gate = MotionGate(config.motion)
         self._blindness = Blindness(config.blind_seconds)
-        self._looker.reset()
         self._source = Capture(lambda: make_source(config), config.stall_seconds)
 
     def run(self) -> None:

@@ -1,0 +1,385 @@
+"""From pictures to who is there: finds, follows, judges and compares faces, and says so.
+
+Everything about one face hangs on its track. A face counts only while it is good enough, alive as
+far as can be told, and the same as in the pictures before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.door import inputs
+from daemon.door.events import DoorChallenge, Evidence
+from daemon.events import Data, rfc3339
+from daemon.people.matching import Match
+from daemon.vision.challenge import FRONT, Challenge
+from daemon.vision.consensus import Agreement, Consensus
+from daemon.vision.detector import FaceDetector
+from daemon.vision.encoder import Encoder
+from daemon.vision.events import (
+    FaceRecognized,
+    FaceRejected,
+    FaceSeen,
+    FaceUnknown,
+    FaceUnsure,
+    Quality,
+)
+from daemon.vision.frames import Frame
+from daemon.vision.liveness import PassiveLiveness
+from daemon.vision.quality import Reason as Fault
+from daemon.vision.quality import fault, measure
+from daemon.vision.settings import FacesConfig
+from daemon.vision.tracking import Track, Tracker
+
+MOST_FACES = 4
+"""Faces of a picture that are compared, the largest first."""
+WORTH_SAYING = 2
+"""Pictures in which a face must be found before it is announced; one can be a mistake."""
+
+
+class Roster(Protocol):
+    """Who is known, kept current."""
+
+    def refresh(self) -> None:
+        """Take over what has changed since."""
+
+    def identify(self, probe: npt.NDArray[np.float32]) -> Match:
+        """Who it is among all (1:N)."""
+
+    def verify(self, probe: npt.NDArray[np.float32], person: str) -> Match:
+        """Whether it is this person (1:1)."""
+
+    def refusal(self, person: str) -> str | None:
+        """Why the person may not come in at this time; None: they may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one good picture says; equal verdicts agree."""
+
+    decision: str
+    person: str | None
+    reason: str | None
+    claim: str | None
+
+
+@dataclass(slots=True)
+class Visitor:
+    """What is known of a tracked face."""
+
+    consensus: Consensus[Verdict]
+    liveness: PassiveLiveness = field(default_factory=PassiveLiveness)
+    flat: bool = False
+    """Whether it once moved as only a flat picture does; it stays one."""
+    last_seen: float = 0.0
+    """On the clock of the pictures."""
+    sightings: int = 0
+    good_since: float | None = None
+    """:func:`time.monotonic` of the first good picture."""
+    said: set[object] = field(default_factory=set)
+    """What was announced already: verdicts, and reasons of rejection."""
+    challenge: Challenge | None = None
+    passed: bool = False
+    """Whether the challenge is passed; it counts once the pictures after it agree, too."""
+
+
+class Recognizer:
+    """Looks at one picture after the other.
+
+    `publish` takes what there is to say, `tell` what the door has to know; both must return at
+    once.
+    """
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        encoder: Encoder,
+        roster: Roster,
+        settings: FacesConfig,
+        publish: Callable[[Data], None],
+        tell: Callable[[inputs.Input], None],
+        *,
+        live: bool,
+    ) -> None:
+        self._detector = detector
+        self._encoder = encoder
+        self._roster = roster
+        self._settings = settings
+        self._publish = publish
+        self._tell = tell
+        self._live = live
+        self._tracker = Tracker()
+        self._visitors: dict[int, Visitor] = {}
+        self._threshold = encoder.card.threshold(settings.fmr)
+        self.claim: str | None = None
+        """Who is said to be there; then faces are compared with this person first."""
+        self.waiting = False
+        """Whether the door waits for a face: then every picture counts, also a still one."""
+        self.observer: Callable[[Frame, list[Track]], None] | None = None
+        """Is shown every picture with its faces; for enrolment."""
+
+    @property
+    def attentive(self) -> bool:
+        """Whether every picture is wanted, also when nothing moves."""
+        return self.waiting or self.observer is not None
+
+    def look(self, frame: Frame) -> None:
+        """Look at a picture."""
+        self._roster.refresh()
+        faces = self._detector.detect(frame.image)
+        present, gone = self._tracker.update(faces, frame.time)
+        self._forget(gone)
+        for track in present[:MOST_FACES]:
+            self._judge(frame, track)
+        if self.observer is not None:
+            self.observer(frame, present)
+
+    def pause(self, time: float) -> None:
+        """Nothing new is to be seen at `time`: whoever was there may have gone."""
+        _, gone = self._tracker.update([], time)
+        self._forget(gone)
+
+    def reset(self) -> None:
+        """Forget whom it follows, as after a gap."""
+        self._forget(self._tracker.reset())
+
+    def begin_challenge(self, asked: DoorChallenge) -> None:
+        """Watch whether a tracked face turns as it was asked to."""
+        visitor = self._visitors.get(asked.track)
+        if visitor is None:
+            self._tell(inputs.ChallengeFailed(track=asked.track, reason="the face has gone"))
+        else:
+            visitor.challenge = Challenge(tuple(asked.steps), asked.seconds, visitor.last_seen)
+
+    def end_challenges(self) -> None:
+        """The door does not wait for a challenge any more."""
+        for visitor in self._visitors.values():
+            visitor.challenge = None
+
+    def _visitor(self, track: Track) -> Visitor:
+        visitor = self._visitors.get(track.number)
+        if visitor is None:
+            visitor = Visitor(Consensus(self._settings.consensus))
+            self._visitors[track.number] = visitor
+        return visitor
+
+    def _forget(self, gone: list[Track]) -> None:
+        for track in gone:
+            self._visitors.pop(track.number, None)
+            self._tell(inputs.TrackLost(track=track.number))
+
+    def _judge(self, frame: Frame, track: Track) -> None:
+        crop = self._encoder.align(frame.image, track.face.landmarks)
+        quality = measure(track.face, crop)
+        height, width = frame.image.shape[:2]
+        flaw = fault(track.face, quality, width, height, self._settings.quality)
+        vector = None if flaw else self._encoder.embed_crops(crop[None])[0]
+        if vector is not None:
+            if not track.is_same_person(vector):
+                self._forget([track])
+                track = self._tracker.restart(track)
+            track.embedding = vector
+        visitor = self._visitor(track)
+        visitor.last_seen = frame.time
+        visitor.sightings += 1
+        if visitor.sightings == min(WORTH_SAYING, self._settings.consensus.frames):
+            self._seen(frame, track, quality)
+        flat = self._looks_flat(frame, track, visitor, quality)
+        self._follow_challenge(frame, track, visitor, flat)
+        if flaw is not None:
+            self._reject(frame, track, visitor, quality, flaw.reason, flaw.message)
+        elif vector is not None and not flat and not _turned_by_order(visitor, quality):
+            self._compare(frame, track, visitor, vector)
+
+    def _compare(
+        self, frame: Frame, track: Track, visitor: Visitor, vector: npt.NDArray[np.float32]
+    ) -> None:
+        if visitor.good_since is None:
+            visitor.good_since = frame.captured
+        match = self._match(vector)
+        verdict = Verdict(match.decision, match.person, match.reason, self.claim)
+        found = visitor.consensus.add(verdict, frame.time)
+        if found is not None:
+            self._agree(frame, track, visitor, match, found)
+
+    def _match(self, probe: npt.NDArray[np.float32]) -> Match:
+        """1:1 with whoever is claimed to be there; if it is not them, who it is."""
+        if self.claim is not None:
+            match = self._roster.verify(probe, self.claim)
+            if match.decision != "unknown":
+                return match
+        return self._roster.identify(probe)
+
+    def _agree(
+        self, frame: Frame, track: Track, visitor: Visitor, match: Match, found: Agreement[Verdict]
+    ) -> None:
+        news = found.verdict not in visitor.said
+        visitor.said.add(found.verdict)
+        first, last = _wall(frame, found.first), _wall(frame, found.last)
+        if match.decision == "match" and match.person is not None:
+            self._recognized(frame, track, visitor, match, found, news)
+        elif match.decision == "unsure":
+            self._tell(inputs.Unsure(track=track.number, people=tuple(match.people)))
+            if news:
+                self._publish(
+                    FaceUnsure(
+                        track=track.number,
+                        people=list(match.people),
+                        scores=[round(each, 4) for each in match.scores],
+                        reason="decoy" if match.reason == "decoy" else "near-tie",
+                        frames=found.frames,
+                        last=last,
+                    )
+                )
+        else:
+            nearest = "nobody is known" if match.score is None else f"score {match.score:.3f}"
+            message = f"{nearest}, at most {match.threshold:.3f} is a match"
+            self._tell(inputs.Unknown(track=track.number, message=message))
+            if news:
+                self._publish(
+                    FaceUnknown(
+                        track=track.number,
+                        score=None if match.score is None else round(match.score, 4),
+                        threshold=round(match.threshold, 4),
+                        frames=found.frames,
+                        first=first,
+                        last=last,
+                    )
+                )
+
+    def _recognized(
+        self,
+        frame: Frame,
+        track: Track,
+        visitor: Visitor,
+        match: Match,
+        found: Agreement[Verdict],
+        news: bool,
+    ) -> None:
+        person, score, distance = match.person, match.score, match.distance
+        assert person is not None
+        assert score is not None
+        assert distance is not None
+        passed = visitor.passed
+        mode = self._settings.liveness.mode
+        liveness = "challenge" if passed else "off" if mode == "off" else "passive"
+        evidence = Evidence(
+            track=track.number,
+            score=round(score, 4),
+            distance=round(distance, 4),
+            threshold=round(match.threshold, 4),
+            frames=found.frames,
+            first=_wall(frame, found.first),
+            last=_wall(frame, found.last),
+            liveness=liveness,
+        )
+        if news:
+            since = visitor.good_since
+            card = self._encoder.card
+            self._publish(
+                FaceRecognized(
+                    track=track.number,
+                    person=person,
+                    score=evidence.score,
+                    distance=evidence.distance,
+                    threshold=evidence.threshold,
+                    fmr=self._settings.fmr,
+                    runner_up=None if match.runner_up is None else round(match.runner_up, 4),
+                    frames=found.frames,
+                    first=evidence.first,
+                    last=evidence.last,
+                    liveness=liveness,
+                    model=f"{card.name} {card.version}",
+                    latency_ms=round((time.monotonic() - since) * 1000, 1)
+                    if self._live and since is not None
+                    else None,
+                )
+            )
+        if passed:
+            visitor.challenge, visitor.passed = None, False
+            self._tell(
+                inputs.ChallengePassed(person=person, evidence=evidence, taken=frame.captured)
+            )
+        else:
+            self._tell(
+                inputs.Recognized(
+                    person=person,
+                    evidence=evidence,
+                    taken=frame.captured,
+                    refusal=self._roster.refusal(person),
+                )
+            )
+
+    def _looks_flat(self, frame: Frame, track: Track, visitor: Visitor, quality: Quality) -> bool:
+        if self._settings.liveness.mode == "off":
+            return False
+        finding = visitor.liveness.update(frame.time, track.face.landmarks)
+        if finding.verdict == "flat" and not visitor.flat:
+            visitor.flat = True
+            message = (
+                f"it was tilted by {finding.tilt:.0f} degrees and showed the depth of a head "
+                f"turned by {finding.parallax:.0f}: a picture of a face"
+            )
+            self._reject(frame, track, visitor, quality, "flat", message)
+            self._tell(inputs.NotLive(track=track.number, message=message))
+        return visitor.flat
+
+    def _follow_challenge(self, frame: Frame, track: Track, visitor: Visitor, flat: bool) -> None:
+        if visitor.challenge is None or visitor.passed:
+            return
+        progress = visitor.challenge.update(frame.time, track.face.landmarks, flat=flat)
+        if progress.state == "passed":
+            visitor.passed = True
+        elif progress.state == "failed":
+            visitor.challenge = None
+            reason = progress.failure or "failed"
+            self._tell(inputs.ChallengeFailed(track=track.number, reason=reason))
+
+    def _seen(self, frame: Frame, track: Track, quality: Quality) -> None:
+        self._publish(
+            FaceSeen(
+                track=track.number,
+                box=[round(float(each), 1) for each in track.face.box],
+                score=round(track.face.score, 3),
+                quality=quality,
+                captured=rfc3339(frame.taken),
+            )
+        )
+
+    def _reject(
+        self,
+        frame: Frame,
+        track: Track,
+        visitor: Visitor,
+        quality: Quality,
+        reason: Fault | Literal["flat"],
+        message: str,
+    ) -> None:
+        if reason in visitor.said:
+            return
+        visitor.said.add(reason)
+        self._publish(
+            FaceRejected(
+                track=track.number,
+                reason=reason,
+                message=message,
+                quality=quality,
+                captured=rfc3339(frame.taken),
+            )
+        )
+
+
+def _turned_by_order(visitor: Visitor, quality: Quality) -> bool:
+    """Whether the head is turned because it was asked to: no time to compare the face."""
+    return visitor.challenge is not None and abs(quality.yaw) > FRONT
+
+
+def _wall(frame: Frame, moment: float) -> str:
+    """A time on the clock of the pictures as wall time."""
+    return rfc3339(frame.taken - (frame.time - moment))

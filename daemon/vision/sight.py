@@ -1,0 +1,118 @@
+"""The side of the daemon that looks: networks, people and pipeline, as configured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon.cards import ModelCard
+from daemon.config import Config
+from daemon.door.events import DoorChallenge
+from daemon.door.inputs import Input
+from daemon.door.state import Armed, Challenged, Phase
+from daemon.events import Data
+from daemon.inference import choose_providers
+from daemon.people.roster import Roster
+from daemon.vision.detector import open_detector
+from daemon.vision.encoder import open_encoder
+from daemon.vision.pipeline import CameraPipeline
+from daemon.vision.recognition import Recognizer
+from daemon.vision.settings import CameraConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a new configuration leads to, loaded and checked."""
+
+    recognizer: Recognizer
+    roster: Roster
+    camera: CameraConfig | None
+    """None: the camera stays as it is."""
+
+
+class Sight:
+    """Everything that looks. Belongs to the event loop; its pipeline is a thread of its own."""
+
+    def __init__(
+        self,
+        config: Config,
+        publish: Callable[[Data], None],
+        tell: Callable[[Input], None],
+        looking: Callable[[], None],
+        finished: Callable[[], None],
+    ) -> None:
+        """Load the networks and the gallery.
+
+        `publish` takes what there is to say, `tell` what the door has to know; they and the others
+        are called on the thread of the pipeline.
+
+        Raises:
+            ModelError: a network is missing, damaged or not what its card says.
+            ConfigError: the encoder has no threshold for the false match rate that is asked for.
+            GalleryError: the gallery cannot be read.
+        """
+        self._publish = publish
+        self._tell = tell
+        self._config = config
+        self.cards: list[ModelCard] = []
+        self._recognizer, self._roster = self._load(config)
+        self.pipeline = CameraPipeline(config.camera, self._recognizer, publish, looking, finished)
+
+    def open(self) -> None:
+        """Open the camera.
+
+        Raises:
+            SourceError: it cannot be had.
+        """
+        self.pipeline.open()
+
+    def resolve(self, identity: str) -> str | None:
+        """The person whom a claim names, if there is one."""
+        return self._roster.resolve(identity)
+
+    @property
+    def people(self) -> int:
+        """How many are known."""
+        return self._roster.count
+
+    def begin_challenge(self, asked: DoorChallenge) -> None:
+        """Watch whether a tracked face turns as it was asked to."""
+        recognizer = self._recognizer
+        self.pipeline.do(lambda: recognizer.begin_challenge(asked))
+
+    def follow(self, phase: Phase) -> None:
+        """Look as the door needs it: at every picture while it waits for a face, and for whom."""
+        recognizer = self._recognizer
+        claim = phase.claimed if isinstance(phase, Armed) else None
+        waiting = isinstance(phase, Armed | Challenged)
+        if (recognizer.claim, recognizer.waiting) != (claim, waiting):
+            # Plain assignments, each seen whole by the other thread.
+            recognizer.claim, recognizer.waiting = claim, waiting
+
+    def prepare(self, config: Config) -> Change:
+        """Load what a new configuration asks for.
+
+        Raises:
+            PorterError: as when Porter starts.
+        """
+        recognizer, roster = self._load(config)
+        same = config.camera == self._config.camera
+        return Change(recognizer, roster, None if same else config.camera)
+
+    def change(self, change: Change, config: Config) -> None:
+        """Look with what was prepared from now on."""
+        self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
+        self.pipeline.do(lambda: self.pipeline.change(change.recognizer, change.camera))
+
+    def _load(self, config: Config) -> tuple[Recognizer, Roster]:
+        providers = choose_providers(config.inference.provider)
+        threads = config.inference.threads
+        detector = open_detector(config.faces.detector, providers, threads)
+        encoder = open_encoder(config.faces.encoder, providers, threads)
+        self.cards = [detector.card, encoder.card]
+        roster = Roster(config.gallery, encoder.card, config.faces)
+        live = config.camera.pace == "realtime"
+        recognizer = Recognizer(
+            detector, encoder, roster, config.faces, self._publish, self._tell, live=live
+        )
+        return recognizer, roster
