@@ -73,6 +73,10 @@ class ModelCard(Settings):
         """Every file of the model, by name, with its SHA-256."""
         return {self.file: self.sha256}
 
+    def described(self) -> dict[str, Any]:
+        """What the model file's own metadata must say."""
+        return {"kind": self.kind, "name": self.name, "version": self.version}
+
 
 class AudioInput(Settings):
     """What the model takes: mono sound in hops."""
@@ -130,6 +134,14 @@ class WakeCard(ModelCard):
         """Every file of the model, by name, with its SHA-256."""
         verifiers = [each.verifier for each in self.words if each.verifier]
         return super().files() | {each.file: each.sha256 for each in verifiers}
+
+    def described(self) -> dict[str, Any]:
+        """What the model file's own metadata must say."""
+        return super().described() | {
+            "words": [each.word for each in self.words],
+            "sample_rate": self.input.sample_rate,
+            "hop": self.input.hop,
+        }
 
 
 CardT = TypeVar("CardT", bound=ModelCard)
@@ -203,7 +215,7 @@ def check_files(card: ModelCard) -> None:
             raise ModelError(_mismatch(path, size, actual, expected))
 
 
-def check_metadata(card: WakeCard, metadata: Mapping[str, str]) -> None:
+def check_metadata(card: ModelCard, metadata: Mapping[str, str]) -> None:
     """Compare what an ONNX file says about itself with its card.
 
     Args:
@@ -219,15 +231,7 @@ def check_metadata(card: WakeCard, metadata: Mapping[str, str]) -> None:
         own = None
     if not isinstance(own, dict):
         raise ModelError(f"{card.path}: not a Porter model: it has no {METADATA_KEY!r} metadata")
-    said = {
-        "kind": card.kind,
-        "name": card.name,
-        "version": card.version,
-        "words": [each.word for each in card.words],
-        "sample_rate": card.input.sample_rate,
-        "hop": card.input.hop,
-    }
-    for name, value in said.items():
+    for name, value in card.described().items():
         if own.get(name) != value:
             raise ModelError(
                 f"{card.path}: its {name} is {own.get(name)!r}, but its card says {value!r}; "

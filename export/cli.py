@@ -11,6 +11,7 @@ import click
 from daemon.errors import PorterError
 
 COMMANDS = {
+    "embed": "export.embedding.cli",
     "trunk": "export.trunk.cli",
     "wake": "export.wake.cli",
     "evaluate": "export.evaluate_cli",

@@ -87,6 +87,11 @@ def _export_wake(graph: WakeGraph, path: Path, name: str, words: list[str], vers
         "sample_rate": SAMPLE_RATE,
         "hop": HOP,
     }
+    save(model, path, described)
+
+
+def save(model: onnx.ModelProto, path: Path, described: Mapping[str, Any]) -> None:
+    """Write a graph with what it says about itself; the file appears whole or not at all."""
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(described)})
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -169,23 +174,35 @@ def write_card(
     **free: Any,
 ) -> Path:
     """Write the card of an ONNX file beside it; `free` holds data, recipe, seed and figures."""
-    card = {
-        "kind": "wake",
-        "name": name,
-        "version": version,
-        "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "licence": licence,
-        "summary": summary,
-        "input": {"sample_rate": SAMPLE_RATE, "hop": HOP},
-        "words": [dict(word) for word in words],
-        **free,
-    }
+    return save_card(
+        path,
+        {
+            "kind": "wake",
+            "name": name,
+            "version": version,
+            "file": path.name,
+            "sha256": sha256(path),
+            "licence": licence,
+            "summary": summary,
+            "input": {"sample_rate": SAMPLE_RATE, "hop": HOP},
+            "words": [dict(word) for word in words],
+            **free,
+        },
+    )
+
+
+def save_card(path: Path, card: Mapping[str, Any]) -> Path:
+    """Write the fields of a card beside its ONNX file, whole or not at all; returns its path."""
     target = path.with_suffix(".yaml")
     partial = target.with_suffix(".tmp")
-    partial.write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100))
+    partial.write_text(yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True, width=100))
     partial.replace(target)
     return target
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in lower-case hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def parity_figures(parity: Parity) -> dict[str, float]:

@@ -1,0 +1,88 @@
+"""Scores that mean the same for everyone: distances seen against those to strangers.
+
+Some faces are near to everybody, so that one threshold lets in more strangers for them than for
+others. Adaptive symmetric score normalisation measures each face against a cohort of strangers and
+judges a distance by how it compares with those to the nearest of them: Matějka et al., "Analysis of
+score normalization in multilingual speaker recognition", Interspeech 2017, equation 3 (there on
+similarities, here on distances, so lower remains more alike).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.errors import ModelError
+
+Vectors = npt.NDArray[np.floating]
+Statistics = npt.NDArray[np.float32]
+"""(..., 2): mean and standard deviation of a face's squared distances to its nearest strangers."""
+
+LEAST_DEVIATION = 1e-3
+"""A cohort of equal distances says nothing; it must not divide by nothing either."""
+
+
+class CohortNorm:
+    """A cohort of strangers."""
+
+    def __init__(self, cohort: Vectors, nearest: int) -> None:
+        """Keep the cohort.
+
+        Args:
+            cohort: (m, d) of length 1.
+            nearest: how many of the nearest strangers give mean and deviation; at most m.
+        """
+        self.cohort = np.ascontiguousarray(cohort, np.float32)
+        self.nearest = min(nearest, len(cohort))
+
+    def statistics(self, vectors: Vectors) -> Statistics:
+        """How near strangers are to faces; of a template it is computed once and kept.
+
+        Args:
+            vectors: (n, d) of length 1.
+
+        Returns:
+            (n, 2).
+        """
+        distances = 2 - 2 * (np.asarray(vectors, np.float32) @ self.cohort.T)
+        if self.nearest < distances.shape[1]:
+            distances = np.partition(distances, self.nearest - 1, axis=1)[:, : self.nearest]
+        deviation = np.maximum(distances.std(1), LEAST_DEVIATION)
+        return np.stack([distances.mean(1), deviation], axis=1).astype(np.float32)
+
+
+def normalise(
+    distances: npt.NDArray[np.floating], probe: Statistics, template: Statistics
+) -> npt.NDArray[np.float32]:
+    """Normalised distances: how many deviations from the nearest strangers; lower is more alike.
+
+    Args:
+        distances: (...) squared distances of probes and templates.
+        probe: (..., 2) statistics of the probes, broadcast to the distances.
+        template: (..., 2) statistics of the templates, broadcast to the distances.
+
+    Returns:
+        (...): the mean of the distance as the probe and as the template see it. For all pairs of
+        p probes and t templates give `probe[:, None]` and `template[None]`.
+    """
+    seen = [(distances - each[..., 0]) / each[..., 1] for each in (probe, template)]
+    return np.asarray((seen[0] + seen[1]) / 2, np.float32)
+
+
+def load_cohort(path: Path) -> npt.NDArray[np.float32]:
+    """Read the cohort of a model, (m, d) of length 1.
+
+    Raises:
+        ModelError: it is no array of vectors.
+    """
+    try:
+        stored = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: no cohort: {error}; copy the model's files again") from None
+    if not isinstance(stored, np.ndarray) or stored.ndim != 2 or not len(stored):
+        raise ModelError(f"{path}: no cohort: must be an array of vectors; copy it again")
+    vectors = stored.astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)

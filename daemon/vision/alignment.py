@@ -1,0 +1,131 @@
+"""Brings a face to the place, size and angle at which an encoder expects it.
+
+The transform is the similarity (rotation, scale, shift) that maps five landmarks onto a template
+with the least squared error: Umeyama, "Least-squares estimation of transformation parameters
+between two point patterns", IEEE PAMI 13(4), 1991. In the plane it has a closed form. Training and
+running both use this one.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Points = npt.NDArray[np.floating]
+Image = npt.NDArray[np.uint8]
+
+ARCFACE = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ],
+    np.float64,
+)
+"""The usual places of the five landmarks in a crop of 112x112 pixels: right eye (on the image's
+left), left eye, nose, right and left corner of the mouth (Deng et al., "ArcFace", CVPR 2019)."""
+ARCFACE_SIZE = (112, 112)
+"""Width and height of the crop that belongs to :data:`ARCFACE`."""
+
+
+def similarity(source: Points, target: Points) -> npt.NDArray[np.float64]:
+    """The similarity transform that maps points onto others with the least squared error.
+
+    With points as complex numbers z and w it is w = a z + b, where
+    a = sum(conj(z - mean z) (w - mean w)) / sum |z - mean z|^2, and reflections are impossible.
+
+    Args:
+        source: (..., n, 2) x and y in pixels, n >= 2.
+        target: (..., n, 2) where they shall lie; dimensions in front are broadcast.
+
+    Returns:
+        (..., 2, 3), for `cv2.warpAffine`; all points of a source in one place give a shift.
+
+    >>> similarity(np.array([[0, 0], [2, 0]]), np.array([[5, 1], [5, 5]])).round().tolist()
+    [[0.0, -2.0, 5.0], [2.0, 0.0, 1.0]]
+    """
+    z = _complex(source)
+    w = _complex(target)
+    z_mean = z.mean(-1, keepdims=True)
+    w_mean = w.mean(-1, keepdims=True)
+    spread = (np.abs(z - z_mean) ** 2).sum(-1)
+    together = (np.conj(z - z_mean) * (w - w_mean)).sum(-1)
+    # Without any spread the scale is unknown; a pure shift is the answer that harms least.
+    known = spread > 1e-12
+    a = np.where(known, together / np.where(known, spread, 1.0), 1.0)
+    b = w_mean[..., 0] - a * z_mean[..., 0]
+    rows = [np.stack([a.real, -a.imag, b.real], -1), np.stack([a.imag, a.real, b.imag], -1)]
+    return np.stack(rows, -2)
+
+
+def transform(matrix: npt.NDArray[np.float64], points: Points) -> npt.NDArray[np.float64]:
+    """Apply transforms to points.
+
+    Args:
+        matrix: (..., 2, 3).
+        points: (..., n, 2) in pixels.
+
+    Returns:
+        (..., n, 2).
+    """
+    turned: npt.NDArray[np.float64] = points @ np.swapaxes(matrix[..., :2], -1, -2)
+    return turned + matrix[..., None, :, 2]
+
+
+def align(
+    image: Image,
+    landmarks: Points,
+    template: Points = ARCFACE,
+    size: tuple[int, int] = ARCFACE_SIZE,
+    out: Image | None = None,
+) -> Image:
+    """Cut out a face so that its landmarks lie where the template has them.
+
+    Args:
+        image: (height, width, 3).
+        landmarks: (5, 2) in pixels of the image, in the order of :data:`ARCFACE`.
+        template: (5, 2) in pixels of the crop.
+        size: width and height of the crop.
+        out: (size[1], size[0], 3) to write into, so that nothing is allocated.
+
+    Returns:
+        (size[1], size[0], 3); what lies outside of the image is black.
+    """
+    matrix = similarity(landmarks, template)
+    if (matrix[0, 0] ** 2 + matrix[1, 0] ** 2) < SHRINK**2:
+        image, matrix = _shrunk(image, landmarks, template)
+    crop = cv2.warpAffine(image, matrix, size, dst=out, flags=cv2.INTER_LINEAR)
+    return np.asarray(crop, np.uint8)
+
+
+SHRINK = 0.5
+"""Below this scale a bilinear warp skips pixels; the picture is made smaller by areas first."""
+
+
+def _shrunk(
+    image: Image, landmarks: Points, template: Points
+) -> tuple[Image, npt.NDArray[np.float64]]:
+    """The part of a picture around a face, shrunk so that warping it leaves no pixel out."""
+    matrix = similarity(landmarks, template)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    middle = landmarks.mean(0)
+    reach = 112 / scale
+    height, width = image.shape[:2]
+    left, top = (max(0, int(value - reach)) for value in middle)
+    right = max(left + 1, min(width, int(middle[0] + reach)))
+    bottom = max(top + 1, min(height, int(middle[1] + reach)))
+    part = image[top:bottom, left:right]
+    new = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+    smaller = np.asarray(cv2.resize(part, new, interpolation=cv2.INTER_AREA), np.uint8)
+    factor = np.array([new[0] / part.shape[1], new[1] / part.shape[0]])
+    # Pixel centres: (x + 0.5) scales, not x.
+    moved = (landmarks - (left, top) + 0.5) * factor - 0.5
+    return smaller, similarity(moved, template)
+
+
+def _complex(points: Points) -> npt.NDArray[np.complex128]:
+    whole = np.asarray(points, np.float64)
+    return whole[..., 0] + 1j * whole[..., 1]

@@ -1,0 +1,1 @@
+"""The face encoder: data, teachers, network, training, calibration."""

@@ -1,0 +1,137 @@
+"""`porter-export embed`: trains the face encoder, or converts another one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import torch
+
+from export.cli import existing_folder
+from export.data.cache import cache_folder
+from export.embedding import package
+from export.embedding.crops import kept_crops
+from export.embedding.material import Sources, gather
+from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, variant
+from export.embedding.teachers import VectorStore, open_teachers
+from export.embedding.train import train
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of prepared sets: NAME.tar with NAME.csv.",
+)
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="NAME[:PART,...]",
+    help="A prepared set; of its parts train, calibration and test only those named.",
+)
+@click.option(
+    "--pictures",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of pictures with a sub-folder for each person: what you have rights to.",
+)
+@click.option(
+    "--more",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of unnamed faces that only serve to learn from; needs a teacher.",
+)
+@click.option(
+    "--finder",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="YuNet (ONNX), which finds the landmarks of pictures in folders.",
+)
+@click.option(
+    "--teacher",
+    "teachers",
+    multiple=True,
+    metavar="MODEL[:WEIGHT]",
+    help="`dlib`, or an encoder's ONNX file. None: triplets alone.",
+)
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    type=click.Choice(list(VARIANTS)),
+    help="Recipes to train, in this order; `margin` goes on from `distilled`.",
+)
+@click.option(
+    "--steps", type=click.IntRange(2), help="Of the longest variant; others in proportion."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="bfloat16 learns in half the time on processors with AVX-512 BF16 or AMX.",
+)
+@click.option("--quick", is_flag=True, help="A network of no use in two minutes: is all in place?")
+@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Folder of checkpoints and logs; a run that was cut off goes on from there.",
+)
+@click.option("--processes", default=os.cpu_count() or 1, show_default=True)
+@click.option(
+    "--convert",
+    metavar="dlib|FILE",
+    help="Train nothing: bring dlib's network or a bare MobileFaceNet into the daemon's form.",
+)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True)
+def embed(
+    data: Path | None,
+    sets: tuple[str, ...],
+    pictures: tuple[Path, ...],
+    more: tuple[Path, ...],
+    finder: Path | None,
+    teachers: tuple[str, ...],
+    variants: tuple[str, ...],
+    steps: int | None,
+    precision: str,
+    quick: bool,
+    seed: int,
+    work: Path | None,
+    processes: int,
+    convert: str | None,
+    out: Path,
+) -> None:
+    """Train the face encoder and write it with its card.
+
+    \b
+    Examples:
+        porter-export embed --pictures people/ --finder yunet.onnx --teacher dlib
+        porter-export embed --convert dlib --out models/
+    """
+    if convert is not None:
+        if convert == "dlib":
+            card = package.convert_dlib(package.dlib_weights(), out)
+        else:
+            card = package.convert_mobilefacenet(Path(convert), out)
+        click.echo(f"{card.path}")
+        return
+    existing_folder(data, "--data")
+    for folder in (*pictures, *more):
+        existing_folder(folder, "--pictures/--more")
+    torch.set_num_threads(max(1, processes))
+    cache = cache_folder() / "faces"
+    folder = work or cache_folder() / "embed"
+    opened = open_teachers(teachers, cache / "teachers")
+    material = gather(
+        Sources(data, sets, pictures, more, finder), opened, VectorStore(cache / "vectors"), cache
+    )
+    crops = kept_crops(material.train, cache)
+    for name in variants or (("distilled", "margin") if opened else ("triplet",)):
+        recipe = variant(name, steps or DEFAULT_STEPS, quick)
+        recipe = replace(recipe, seed=seed, precision=precision)
+        start = folder / "distilled" / "encoder.pt" if name == "margin" else None
+        targets = None if name == "triplet" else material.targets
+        train(recipe, material.train, crops, targets, folder / name, start)

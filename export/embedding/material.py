@@ -1,0 +1,146 @@
+"""Gathers what a run of the face encoder learns from, and what is kept apart to measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.errors import PorterError
+from export.data import faces as pictures
+from export.data.faces import Face, FaceFinder, Part, people
+from export.embedding.model import DIMENSION
+from export.embedding.targets import look_alikes, misnamed, principal
+from export.embedding.teachers import Teacher, VectorStore, together
+
+Vectors = npt.NDArray[np.float32]
+
+LOOK_ALIKE = 0.10
+"""Squared distance, by the teachers together, at which two pictures are one, or of one person.
+
+Between strangers one pair of 100,000 is nearer than 0.17; below 0.08 lie copies of one picture.
+"""
+MISNAMED = 0.25
+"""Squared distance from the mean of a person's other pictures; the median is 0.10."""
+
+
+class MaterialError(PorterError):
+    """There is too little to learn from, or an option does not fit."""
+
+    exit_code = 64
+    """EX_USAGE"""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where pictures come from."""
+
+    prepared: Path | None = None
+    """Folder of prepared sets."""
+    sets: tuple[str, ...] = ()
+    """`NAME` or `NAME:PART,...` of those."""
+    folders: tuple[Path, ...] = ()
+    """A sub-folder for each person; divided into parts by person."""
+    more: tuple[Path, ...] = ()
+    """Unnamed pictures, all to learn from."""
+    finder: Path | None = None
+    """YuNet, for the landmarks of the folders."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Pictures of a run; `targets` belong to `train`."""
+
+    train: list[Face]
+    calibration: list[Face]
+    test: list[Face]
+    targets: Vectors | None
+    """(n, dimension) of length 1; None without teachers."""
+    notes: dict[str, Any]
+    """What was counted and what was left out, for the card."""
+
+
+def read(sources: Sources, cache: Path) -> tuple[list[Face], list[Face]]:
+    """The faces that are divided into parts, and those that are only learnt from.
+
+    Raises:
+        MaterialError: an option does not fit.
+        SourceError: something cannot be read.
+    """
+    faces: list[Face] = []
+    for each in sources.sets:
+        name, _, parts = each.partition(":")
+        if sources.prepared is None:
+            raise MaterialError("--set needs --data, the folder of prepared sets")
+        known = get_args(Part)
+        chosen = parts.split(",") if parts else list(known)
+        for part in chosen:
+            if part not in known:
+                raise MaterialError(f"--set {each}: no part {part!r}; known: {', '.join(known)}")
+        faces += [face for face in pictures.read_set(sources.prepared, name) if face.part in chosen]
+    if not sources.folders and not sources.more:
+        return faces, []
+    if sources.finder is None:
+        raise MaterialError("folders of pictures need --finder: a YuNet file finds the landmarks")
+    finder = FaceFinder(sources.finder)
+    for folder in sources.folders:
+        faces += pictures.read_folder(folder, finder, cache / "landmarks")
+    more = [
+        face
+        for folder in sources.more
+        for face in pictures.read_folder(folder, finder, cache / "landmarks")
+    ]
+    return faces, more
+
+
+def gather(
+    sources: Sources, teachers: Sequence[Teacher], store: VectorStore, cache: Path
+) -> Material:
+    """Read the pictures, divide them, keep the parts clean of each other, and make the targets.
+
+    Raises:
+        MaterialError: too few people or pictures are left to learn from.
+        SourceError: something cannot be read.
+    """
+    faces, more = read(sources, cache)
+    train = pictures.select(faces, "train") + more
+    calibration = pictures.select(faces, "calibration")
+    test = pictures.select(faces, "test")
+    notes: dict[str, Any] = {}
+    targets = None
+    if teachers:
+        joined = together(teachers, store, train)
+        held_out = together(teachers, store, calibration + test)
+        seen = look_alikes(joined, held_out, LOOK_ALIKE)
+        joined = joined[~seen]
+        train = [face for face, out in zip(train, seen) if not out]
+        wrong = misnamed(train, joined, MISNAMED)
+        train = [
+            replace(face, identity=None) if place in wrong else face
+            for place, face in enumerate(train)
+        ]
+        targets = principal(joined, DIMENSION)(joined)
+        notes |= {
+            "left_out_like_held_out": int(seen.sum()),
+            "names_not_trusted": len(wrong),
+        }
+    named = [places for places in people(train).values() if len(places) >= 2]
+    if len(train) < 2 or (targets is None and len(named) < 2):
+        raise MaterialError(
+            f"too little to learn from: {len(train)} pictures, {len(named)} people with at least "
+            "two; give more pictures, or teachers, who need no names"
+        )
+    counts = {
+        "train": _counts(train),
+        "calibration": _counts(calibration),
+        "test": _counts(test),
+    }
+    return Material(train, calibration, test, targets, counts | notes)
+
+
+def _counts(faces: Sequence[Face]) -> dict[str, int]:
+    return {"pictures": len(faces), "named_people": len(people(faces))}
