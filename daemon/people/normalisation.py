@@ -17,8 +17,9 @@ import numpy.typing as npt
 from daemon.errors import ModelError
 
 Vectors = npt.NDArray[np.floating]
-Statistics = npt.NDArray[np.float32]
-"""(..., 2): mean and standard deviation of a face's squared distances to its nearest strangers."""
+Array = npt.NDArray[np.float32]
+Statistics = tuple[Array, Array]
+"""Mean and standard deviation, (n,) each, of faces' squared distances to their nearest strangers."""
 
 LEAST_DEVIATION = 1e-3
 """A cohort of equal distances says nothing; it must not divide by nothing either."""
@@ -44,31 +45,28 @@ class CohortNorm:
             vectors: (n, d) of length 1.
 
         Returns:
-            (n, 2).
+            Mean and standard deviation, (n,) each.
         """
         distances = 2 - 2 * (np.asarray(vectors, np.float32) @ self.cohort.T)
         if self.nearest < distances.shape[1]:
             distances = np.partition(distances, self.nearest - 1, axis=1)[:, : self.nearest]
-        deviation = np.maximum(distances.std(1), LEAST_DEVIATION)
-        return np.stack([distances.mean(1), deviation], axis=1).astype(np.float32)
+        return distances.mean(1), np.maximum(distances.std(1), LEAST_DEVIATION)
 
+    def scores(
+        self, distances: npt.NDArray[np.floating], probe: Statistics, templates: Statistics
+    ) -> Array:
+        """Normalised distances, in deviations from the nearest strangers; lower is more alike.
 
-def normalise(
-    distances: npt.NDArray[np.floating], probe: Statistics, template: Statistics
-) -> npt.NDArray[np.float32]:
-    """Normalised distances: how many deviations from the nearest strangers; lower is more alike.
+        Args:
+            distances: (...) squared distances of probes and templates.
+            probe: statistics of the probes, broadcast to the distances.
+            templates: statistics of the templates, broadcast to the distances.
 
-    Args:
-        distances: (...) squared distances of probes and templates.
-        probe: (..., 2) statistics of the probes, broadcast to the distances.
-        template: (..., 2) statistics of the templates, broadcast to the distances.
-
-    Returns:
-        (...): the mean of the distance as the probe and as the template see it. For all pairs of
-        p probes and t templates give `probe[:, None]` and `template[None]`.
-    """
-    seen = [(distances - each[..., 0]) / each[..., 1] for each in (probe, template)]
-    return np.asarray((seen[0] + seen[1]) / 2, np.float32)
+        Returns:
+            (...): the mean of the distance as the probe sees it and as the template sees it.
+        """
+        seen = [(distances - mean) / deviation for mean, deviation in (probe, templates)]
+        return np.asarray((seen[0] + seen[1]) / 2, np.float32)
 
 
 def load_cohort(path: Path) -> npt.NDArray[np.float32]:
