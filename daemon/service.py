@@ -74,6 +74,8 @@ class Service:
         self._pipeline: Pipeline | None = None
         self._sight: Sight | None = None
         self._door: Door | None = None
+        self._early: list[DoorEvent] | None = []
+        """What the door said before it was said that Porter has started; None since then."""
         self._control: Control | None = None
         self._unready = 0
         """Pipelines that have not run once yet."""
@@ -141,6 +143,9 @@ class Service:
         await self._door.start()
         await self._open_control(config)
         self._publish(self._started(detectors), "daemon")
+        early, self._early = self._early, None
+        for event in early or []:
+            self._say_door(event)
         self._unready = self._running = len(self._threads)
         if not self._threads:
             self._become_ready()
@@ -211,6 +216,9 @@ class Service:
         self._publish(data, "camera")
 
     def _say_door(self, event: DoorEvent) -> None:
+        if self._early is not None:
+            self._early.append(event)
+            return
         self._publish(event, "door")
         if self._sight and isinstance(event, DoorChallenge):
             self._sight.begin_challenge(event)

@@ -75,7 +75,8 @@ def test_several_models_listen_at_once(environment: dict[str, str], tmp_path: Pa
     sound = write(tmp_path / "talk.wav", scene(3, {1.0: LOW, 2.0: HIGH}))
     done = porter("run", "--config", config, "--file", sound, "--fast", environment=environment)
     found = events(done.stdout)
-    by = sorted((e["data"]["model"]["name"], e["data"]["word"]) for e in found[1:-1])
+    heard = [e["data"] for e in found if e["type"] == "porter.wake.detected"]
+    by = sorted((data["model"]["name"], data["word"]) for data in heard)
     assert by == [("high", "high"), ("tones", "high"), ("tones", "low")]
 
 
@@ -108,7 +109,8 @@ def test_a_pipe_is_heard_and_its_end_is_a_clean_end(
     assert done.returncode == 0, done.stderr
     found = events(done.stdout)
     assert_heard(found, TONES)
-    assert found[0]["source"].endswith("/pipe")
+    heard = [each for each in found if each["type"] == "porter.wake.detected"]
+    assert all(each["source"].endswith("/pipe") for each in heard)
     assert found[-1]["data"]["reason"] == "end of input"
     assert found[-1]["data"]["audio_seconds"] == pytest.approx(SECONDS, abs=0.001)
 
