@@ -19,7 +19,7 @@ from daemon.errors import ModelError
 Vectors = npt.NDArray[np.floating]
 Array = npt.NDArray[np.float32]
 Statistics = tuple[Array, Array]
-"""Mean and standard deviation, (n,) each, of faces' squared distances to their nearest strangers."""
+"""Mean and deviation, (n,) each, of the squared distances of faces to their nearest strangers."""
 
 LEAST_DEVIATION = 1e-3
 """A cohort of equal distances says nothing; it must not divide by nothing either."""
