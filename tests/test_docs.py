@@ -93,6 +93,10 @@ def test_every_setting_is_in_the_table_with_its_default():
         value: Any = defaults
         for part in name.split("."):
             value = value[part]
+            if value is None:  # a section that is left out unless it is needed
+                break
+        if value is None and text != "`null`":
+            continue
         shown = value if isinstance(value, str) else json.dumps(value)
         assert text == f"`{shown}`", name
 

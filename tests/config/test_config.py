@@ -39,6 +39,10 @@ def write(tmp_path: Path):
     return write
 
 
+REPLACED = ("words: {}", "on: {}", "command: null", "gpio: null", "badge: null")
+"""Settings of the default configuration that an example follows."""
+
+
 def with_examples(text: str) -> str:
     """The default configuration with its commented examples in force."""
     lines, inside = [], False
@@ -47,7 +51,7 @@ def with_examples(text: str) -> str:
             inside = True
         elif not line.strip().startswith("#"):
             inside = False
-            if line.strip() not in ("words: {}", "on: {}"):
+            if line.strip() not in REPLACED:
                 lines.append(line)
         elif inside:
             lines.append(line.replace("# ", "", 1))
