@@ -14,6 +14,7 @@ COMMANDS = {
     "embed": "export.embedding.cli",
     "trunk": "export.trunk.cli",
     "wake": "export.wake.cli",
+    "facedetect": "export.faces.cli",
     "evaluate": "export.evaluate_cli",
 }
 """Where each command lives; imported only when it is called, since torch takes seconds to load."""

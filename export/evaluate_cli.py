@@ -150,6 +150,83 @@ def wake(
     click.echo(json.dumps(facts) if as_json else report.text(facts))
 
 
+@evaluate.command()
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=Path("facedetect"),
+    show_default="the one that ships",
+    help="Model file or name; its card lies beside it.",
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder with faces/, detection/, images/ and daynight/.",
+)
+@click.option(
+    "--teacher",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="YuNet: the reference where nobody has marked faces.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    help="Pictures composed of held-out persons and backgrounds, clean and worn.",
+)
+@click.option("--threshold", type=float, help="Report at this threshold, not the card's.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what is composed.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for curve.png, curve.csv and report.json.",
+)
+@click.option(
+    "--errors",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for a page of all missed and false faces, drawn.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def facedetect(
+    model: Path,
+    data: Path,
+    teacher: Path,
+    count: int,
+    threshold: float | None,
+    seed: int,
+    out: Path | None,
+    errors: Path | None,
+    as_json: bool,
+) -> None:
+    """Faces that a detector finds, misses and makes up in held-out pictures."""
+    from daemon.errors import PorterError
+    from daemon.inference import CPU
+    from daemon.vision.detector import open_detector
+    from export.faces import report
+    from export.faces.evaluate import System
+    from export.faces.recipe import finder_of
+    from export.faces.teacher import Teacher
+
+    try:
+        detector = open_detector(model, [CPU])
+        own = detector.card.threshold if threshold is None else threshold
+        system = System(detector.card.name, finder_of(detector), own)
+        (results,) = report.measure([system], data, Teacher(teacher), count, seed)
+        facts = {system.name: report.facts(system, results)}
+        if out is not None:
+            report.write_curves({system.name: results}, out)
+            (out / "report.json").write_text(json.dumps(facts, indent=2) + "\n")
+        if errors is not None:
+            report.write_errors(results, own, errors, f"{system.name}: missed and false faces")
+    except PorterError as error:
+        click.echo(f"porter-export: error: {error}", err=True)
+        raise SystemExit(error.exit_code) from error
+    click.echo(json.dumps(facts) if as_json else report.text(facts))
+
+
 def _conditions(
     snrs: tuple[float, ...], noise: str, split: str | None, seed: int
 ) -> list[Condition]:

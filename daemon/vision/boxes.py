@@ -32,6 +32,24 @@ def overlap(boxes: Array, others: Array) -> Array:
     return result
 
 
+def inside(boxes: Array, places: Array) -> npt.NDArray[np.bool_]:
+    """Whether the middle of each box lies in any of some places.
+
+    Args:
+        boxes: (n, 4 or more), of which the first four columns count.
+        places: (m, 4).
+
+    Returns:
+        (n,) bool.
+
+    >>> inside(np.float32([[4, 4, 2, 2], [40, 4, 2, 2]]), np.float32([[0, 0, 10, 10]])).tolist()
+    [True, False]
+    """
+    middle = (boxes[:, :2] + boxes[:, 2:4] / 2)[:, None]
+    within = (middle > places[None, :, :2]) & (middle < places[None, :, :2] + places[None, :, 2:])
+    return np.asarray(within.all(2).any(1), bool)
+
+
 def suppress(boxes: Array, scores: Array, limit: float) -> npt.NDArray[np.intp]:
     """Greedy non-maximum suppression: of boxes that overlap too much, only the best stays.
 

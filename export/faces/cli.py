@@ -1,0 +1,113 @@
+"""`porter-export facedetect`: trains the face detector."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import torch
+
+from export.data.cache import cache_folder
+from export.faces.heldout import kept_out
+from export.faces.material import Sources
+from export.faces.recipe import Plan, quick, run
+from export.faces.train import FaceDetectRecipe
+
+PLACE = click.Path(exists=True, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with faces/ (sets with a CSV) to learn from, and detection/, images/, daynight/: "
+    "nothing like the pictures that an evaluation takes from there is learnt.",
+)
+@click.option("--more-faces", multiple=True, type=PLACE, help="Folder of more crops of faces.")
+@click.option("--scenes", multiple=True, type=PLACE, help="Folder or tar of whole pictures.")
+@click.option(
+    "--animals",
+    multiple=True,
+    type=PLACE,
+    help="Folder or tar of pictures of animals, whose faces shall not be found.",
+)
+@click.option(
+    "--teacher",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YuNet (face_detection_yunet_*.onnx of the OpenCV zoo), which labels whole pictures.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("models"),
+    show_default=True,
+    help="Folder for facedetect.onnx and its card.",
+)
+@click.option("--steps", default=FaceDetectRecipe.steps, show_default=True)
+@click.option(
+    "--correcting-steps",
+    default=Plan().correcting.steps,
+    show_default=True,
+    help="Steps after false faces were mined.",
+)
+@click.option("--seed", default=0, show_default=True, help="Equal seeds compose equal pictures.")
+@click.option(
+    "--quick",
+    "is_quick",
+    is_flag=True,
+    help="A smoke test in under two minutes, on drawn faces.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Folder of labels and checkpoints; a run that was cut off goes on there.",
+)
+@click.option("--threads", default=1, show_default=True, help="Of the network while it learns.")
+@click.option(
+    "--workers",
+    default=max(1, (os.cpu_count() or 2) - 1),
+    show_default=True,
+    help="Processes that compose pictures.",
+)
+def facedetect(
+    data: Path | None,
+    more_faces: tuple[Path, ...],
+    scenes: tuple[Path, ...],
+    animals: tuple[Path, ...],
+    teacher: Path | None,
+    out: Path,
+    steps: int,
+    correcting_steps: int,
+    seed: int,
+    is_quick: bool,
+    work: Path | None,
+    threads: int,
+    workers: int,
+) -> None:
+    """Train the face detector: box, score and five landmarks.
+
+    \b
+    Example:
+        porter-export facedetect --data data/ --scenes streets/ --animals pets/ \\
+            --teacher face_detection_yunet_2026may.onnx --out models/
+    """
+    torch.set_num_threads(threads)
+    folder = work or cache_folder() / "facedetect"
+    if is_quick:
+        click.echo(str(run(quick(seed), None, out, folder / f"quick-{seed}", workers)))
+        return
+    if data is None or teacher is None or not (scenes or animals):
+        raise click.UsageError(
+            "give --data, --teacher and --scenes, or --quick for a smoke test on drawn faces"
+        )
+    whole, part = kept_out(data)
+    sources = Sources(data / "faces", more_faces, scenes, animals, whole, part, teacher)
+    plan = Plan()
+    plan = replace(
+        plan,
+        learning=replace(plan.learning, steps=steps, seed=seed),
+        correcting=replace(plan.correcting, steps=correcting_steps, seed=seed + 1),
+    )
+    click.echo(str(run(plan, sources, out, folder, workers)))

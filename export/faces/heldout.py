@@ -1,0 +1,193 @@
+"""Pictures that no training sees, with the faces in them: what a detector is measured on.
+
+Everything comes from one folder of data: `faces/` (sets with a CSV, and the pictures of LFW's view
+1 development test), `detection/` (street and household pictures with the boxes of objects),
+`images/` (Caltech-101) and `daynight/`. Where people have not marked the faces, a published
+detector is the reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from daemon.vision.boxes import inside
+from daemon.vision.face import COLUMNS
+from export.data import faces as face_sets
+from export.faces.composition import Material, pasted, settle
+from export.faces.degrade import degrade
+from export.faces.material import SETS
+from export.faces.scenes import Scene, listed, look
+from export.faces.teacher import SURE, Teacher
+
+Array = npt.NDArray[np.float32]
+Image = npt.NDArray[np.uint8]
+
+WIDTH, HEIGHT = 640, 480
+"""Of a composed camera picture; a real one is brought to this longest side."""
+SMALLEST = 20.0
+"""Width in pixels of the smallest face that has to be found; smaller ones do not count."""
+PEOPLE_OF_CALTECH = ("Faces", "Faces_easy", "BACKGROUND_Google")
+"""Classes of Caltech-101 that show people."""
+ANIMALS = (7, 8)
+"""Categories of the detection data: cat and dog."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture and the truth about it."""
+
+    name: str
+    image: Image
+    faces: Array
+    """(n, 14) faces to be found."""
+    open: Array
+    """(m, 4) boxes in which a find is neither right nor wrong."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Labelled objects of a picture."""
+
+    people: Array
+    """(n, 4) x, y, w, h."""
+    animals: Array
+    """(m, 4)."""
+
+
+def kept_out(data: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Places of pictures to measure on: the first as a whole, of the others the test part."""
+    whole = (data / "detection/val.tar", data / "daynight/val")
+    part = (data / "detection/train_pseudo.tar", data / "images/caltech101.tar")
+    return tuple(filter(Path.exists, whole)), tuple(filter(Path.exists, part))
+
+
+def shown(data: Path) -> list[tuple[Scene, Objects | None]]:
+    """Every whole picture to be measured on, with its labelled objects if there are any."""
+    whole, part = kept_out(data)
+    result: list[tuple[Scene, Objects | None]] = []
+    for place in (*whole, *part):
+        labels = place.with_suffix(".json")
+        known = _objects(labels) if labels.exists() else {}
+        for scene in listed(place):
+            if place in whole or scene.part == "test":
+                result.append((scene, known.get(scene.name)))
+    return result
+
+
+def backgrounds(data: Path, teacher: Teacher) -> list[Scene]:
+    """Pictures without a face: no labelled person, and nothing that the teacher takes for one.
+
+    What it takes for one inside the box of a cat or a dog is the animal.
+    """
+    found = []
+    for scene, objects in shown(data):
+        if scene.source == "caltech101" and Path(scene.name).parent.name in PEOPLE_OF_CALTECH:
+            continue
+        if objects is not None and len(objects.people):
+            continue
+        image = scene.read()
+        finds = look(camera_size(image), teacher)
+        animals = objects.animals if objects is not None else np.zeros((0, 4), np.float32)
+        factor = WIDTH / max(image.shape[:2])
+        if inside(finds, animals * factor).all():
+            found.append(scene)
+    return found
+
+
+def empty(scenes: Sequence[Scene]) -> Iterator[Shot]:
+    """Pictures without faces as a camera would show them."""
+    for scene in scenes:
+        yield Shot(scene.name, camera_size(scene.read()), *_nothing())
+
+
+def composed(
+    data: Path, scenes: Sequence[Scene], count: int, worn: bool, seed: int
+) -> Iterator[Shot]:
+    """Held-out persons in held-out backgrounds, 640 x 480.
+
+    Args:
+        data: the folder of data.
+        scenes: the backgrounds.
+        count: pictures.
+        worn: as a camera at a door would show them: dark, blurred, noisy, compressed.
+        seed: decides all.
+    """
+    crops = [face_sets.select(face_sets.read_set(data / "faces", name), "test") for name in SETS]
+    material = Material(crops, [], scenes)
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        sample = pasted(material, WIDTH, rng)
+        sample.image = np.ascontiguousarray(sample.image[:HEIGHT])
+        sample = settle(sample)
+        small = sample.faces[:, 2] < SMALLEST
+        opened = np.concatenate([sample.open, sample.faces[small, :4]])
+        image, faces = sample.image, sample.faces[~small]
+        if worn:
+            image = degrade(image, float(faces[:, 2].min()) if len(faces) else 40.0, rng)
+        yield Shot(f"composed {number}", image, faces, opened)
+
+
+def portraits(data: Path, teacher: Teacher) -> Iterator[Shot]:
+    """LFW's view 1 development test: the person is in the middle, others may stand beside."""
+    for scene in listed(data / "faces/lfw_view1_devtest.tar"):
+        image = scene.read()
+        finds = look(image, teacher)
+        height, width = image.shape[:2]
+        middle = finds[:, :2] + finds[:, 2:4] / 2 - (width / 2, height / 2)
+        off = np.linalg.norm(middle, axis=1)
+        if not len(finds) or off.min() > 0.2 * width:
+            box = np.array([[0.3 * width, 0.26 * height, 0.4 * width, 0.5 * height]], np.float32)
+            yield Shot(scene.name, image, np.pad(box, ((0, 0), (0, 10))), finds[:, :4])
+            continue
+        person = int(off.argmin())
+        others = np.delete(finds, person, 0)
+        yield Shot(scene.name, image, finds[[person], :14], others[:, :4])
+
+
+def streets(data: Path, teacher: Teacher) -> Iterator[Shot]:
+    """Whole pictures with people, as they are; the teacher says where the faces are."""
+    for scene, objects in shown(data):
+        if objects is None or not len(objects.people):
+            continue
+        image = scene.read()
+        factor = WIDTH / max(image.shape[:2])
+        image = camera_size(image)
+        finds = look(image, teacher)
+        finds = finds[~inside(finds, objects.animals * factor)]
+        sure = (finds[:, 14] >= SURE) & (finds[:, 2] >= SMALLEST)
+        yield Shot(scene.name, image, finds[sure, :14], finds[~sure, :4])
+
+
+def camera_size(image: Image) -> Image:
+    """The picture with a longest side of 640 pixels."""
+    factor = WIDTH / max(image.shape[:2])
+    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=way), np.uint8)
+
+
+def _objects(labels: Path) -> dict[str, Objects]:
+    facts = json.loads(labels.read_text(encoding="utf-8"))
+    boxes: dict[int, list[tuple[int, list[float]]]] = {}
+    for each in facts["annotations"]:
+        boxes.setdefault(each["image_id"], []).append((each["category_id"], each["bbox"]))
+    result = {}
+    for picture in facts["images"]:
+        own = boxes.get(picture["id"], [])
+        people = [box for kind, box in own if kind == 1]
+        animals = [box for kind, box in own if kind in ANIMALS]
+        result[picture["file_name"]] = Objects(
+            np.array(people, np.float32).reshape(-1, 4),
+            np.array(animals, np.float32).reshape(-1, 4),
+        )
+    return result
+
+
+def _nothing() -> tuple[Array, Array]:
+    return np.zeros((0, COLUMNS - 1), np.float32), np.zeros((0, 4), np.float32)

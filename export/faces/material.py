@@ -1,0 +1,140 @@
+"""Gathers what training pictures are made of, and keeps out what a test will show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from export.data import faces as face_sets
+from export.data.faces import Face
+from export.faces import scenes as pictures
+from export.faces.composition import Material
+from export.faces.scenes import Scene
+from export.faces.teacher import Teacher
+
+SETS = ("celeba", "utkface")
+"""Prepared sets of crops that are read where they exist."""
+SAME_SCENE = 0.9
+"""Correlation of tiny pictures above which two scenes are one, or neighbours in a film."""
+SAME_FACE = 0.985
+"""Likewise of crops, which are all alike."""
+ANIMAL = 0.9
+"""Score of the teacher below which its find in a picture of an animal is the animal: of those that
+were looked at, nineteen of twenty."""
+ANIMAL_DOUBT = 0.5
+"""Score from which such a find is worth a lesson."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a run takes its pictures from."""
+
+    faces: Path | None = None
+    """Folder of the prepared sets."""
+    more_faces: tuple[Path, ...] = ()
+    """Folders of more crops."""
+    scenes: tuple[Path, ...] = ()
+    """Folders and tars of whole pictures."""
+    animals: tuple[Path, ...] = ()
+    """Likewise of animals: what the teacher takes for a face there is a hard negative."""
+    keep_out: tuple[Path, ...] = ()
+    """Folders and tars of whole pictures that a test shows: nothing like them is learnt."""
+    keep_out_part: tuple[Path, ...] = ()
+    """Likewise, but only the test part of each is shown."""
+    teacher: Path | None = None
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a run learns from, and what it chooses its threshold on."""
+
+    learning: Material
+    checking: Material
+
+
+def gather(sources: Sources, cache: Path) -> Gathered:
+    """Read, label and sort everything.
+
+    Needs a teacher for folders of crops and for whole pictures.
+
+    Raises:
+        SourceError: a folder or tar cannot be read.
+        ModelError: the teacher cannot be read.
+    """
+    learnt: list[Sequence[Face]] = []
+    checked: list[Sequence[Face]] = []
+    tested: list[Face] = []
+    if sources.faces is not None:
+        for name in SETS:
+            whole = face_sets.read_set(sources.faces, name)
+            learnt.append(face_sets.select(whole, "train"))
+            checked.append(face_sets.select(whole, "calibration"))
+            tested += face_sets.select(whole, "test", "calibration")
+    known: list[Scene] = []
+    if sources.teacher is not None:
+        for folder in sources.more_faces:
+            finder = face_sets.FaceFinder(sources.teacher)
+            found = face_sets.read_folder(folder, finder, cache / "faces")
+            learnt.append(_unlike_faces(found, tested, cache))
+        known = _scenes(sources, Teacher(sources.teacher), cache)
+    checking = [each for each in known if each.part == "calibration"]
+    learning = [each for each in known if each.part != "calibration"]
+    return Gathered(_sorted(learnt, learning), _sorted(checked, checking))
+
+
+def _scenes(sources: Sources, teacher: Teacher, cache: Path) -> list[Scene]:
+    kept_out = [each for place in sources.keep_out for each in pictures.listed(place)]
+    kept_out += [
+        each
+        for place in sources.keep_out_part
+        for each in pictures.listed(place)
+        if each.part == "test"
+    ]
+    result = []
+    for place in (*sources.scenes, *sources.animals):
+        known = pictures.label(pictures.listed(place), teacher, cache / "scenes")
+        known = _unlike_scenes(known, kept_out, cache)
+        if place in sources.animals:
+            known = [_animal(each) for each in known if not (each.finds[:, 14] >= ANIMAL).any()]
+        result += known
+    return result
+
+
+def _sorted(crops: Sequence[Sequence[Face]], scenes: Sequence[Scene]) -> Material:
+    people = [each for each in scenes if len(each.faces)]
+    backgrounds = [each for each in scenes if not len(each.finds)]
+    return Material(crops, people, backgrounds)
+
+
+def _animal(scene: Scene) -> Scene:
+    hard = scene.finds[scene.finds[:, 14] >= ANIMAL_DOUBT, :4]
+    return replace(scene, finds=scene.finds[:0], hard=hard)
+
+
+def _unlike_scenes(known: Sequence[Scene], kept_out: Sequence[Scene], cache: Path) -> list[Scene]:
+    twins = pictures.alike(_thumbs(known, cache), _thumbs(kept_out, cache), SAME_SCENE)
+    return [each for each, twin in zip(known, twins) if not twin]
+
+
+def _unlike_faces(found: Sequence[Face], tested: Sequence[Face], cache: Path) -> list[Face]:
+    twins = pictures.alike(_thumbs(found, cache), _thumbs(tested, cache), SAME_FACE)
+    return [each for each, twin in zip(found, twins) if not twin]
+
+
+def _thumbs(things: Sequence[pictures.Stored], cache: Path) -> pictures.Array:
+    """Thumbs of pictures, made once and kept in a folder."""
+    if not things:
+        return np.zeros((0, pictures.THUMB**2), np.float32)
+    kept = cache / "thumbs" / f"{pictures.fingerprint(things)}.npy"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        bar = tqdm(things, desc=f"thumbs in {things[0].file.parent.name}", unit="picture")
+        partial = kept.with_suffix(".tmp.npy")
+        np.save(partial, np.concatenate([pictures.thumbs([each.read()]) for each in bar]))
+        partial.replace(kept)
+    result: pictures.Array = np.load(kept)
+    return result

@@ -1,0 +1,211 @@
+"""The whole way to a face detector: gather, learn, mine, learn again, calibrate, export."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daemon.inference import CPU
+from daemon.vision.detector import FaceDetector, open_detector
+from daemon.vision.face import LANDMARKS
+from daemon.vision.priors import STRIDES
+from export.convert import save_card, sha256
+from export.faces import sketches
+from export.faces.composition import Material, pasted, settle
+from export.faces.evaluate import Finder, System, judge, threshold_for
+from export.faces.graph import DetectorGraph, check_parity, export
+from export.faces.heldout import SMALLEST, Shot, empty
+from export.faces.material import Gathered, Sources, gather
+from export.faces.mining import mine
+from export.faces.model import Detector
+from export.faces.scenes import Scene
+from export.faces.train import FaceDetectRecipe, train
+
+NAME, VERSION = "facedetect", "1"
+LONGEST_SIDE = 640
+"""Pixels to which the daemon reduces larger pictures; the smallest faces that count are then 20."""
+OVERLAP = 0.4
+"""Above which the daemon takes two finds for one face."""
+FLOOR = 0.05
+"""Lowest score that an evaluation looks at."""
+LICENCE = (
+    "research and evaluation: CelebA and UTKFace, among what it was trained on, allow no more; for "
+    "production train on pictures you have rights to (porter-export facedetect)"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that shapes a run."""
+
+    learning: FaceDetectRecipe = field(default_factory=FaceDetectRecipe)
+    correcting: FaceDetectRecipe = field(
+        default_factory=lambda: FaceDetectRecipe(steps=1_000, rate=1e-3)
+    )
+    """After mining, from where learning ended; no steps: no mining."""
+    mined: int = 4_000
+    """Pictures without faces that are searched for false ones."""
+    false_per_hundred: float = 0.5
+    """False faces in a hundred pictures at the threshold; half of what is allowed, as the pictures
+    that it is chosen on are few."""
+    checked: int = 300
+    """Composed pictures on which the card's recall is measured."""
+
+
+def quick(seed: int) -> Plan:
+    """The plan of a smoke test on drawn faces: under two minutes on two cores."""
+    learning = FaceDetectRecipe(
+        steps=220,
+        batch=16,
+        fresh=8,
+        side=128,
+        rate=5e-3,
+        decay=0.97,
+        precision="float32",
+        seed=seed,
+    )
+    return Plan(learning, replace(learning, steps=0), mined=0, checked=40)
+
+
+def run(plan: Plan, sources: Sources | None, out: Path, work: Path, workers: int) -> Path:
+    """Train and ship; returns the card.
+
+    Args:
+        plan: how.
+        sources: where pictures come from; None: drawn ones.
+        out: folder of the model.
+        work: folder of labels, checkpoints and logs.
+        workers: processes that compose pictures.
+    """
+    seed = plan.learning.seed
+    if sources is None:
+        gathered = Gathered(sketches.material(seed), sketches.material(seed + 1, 100, 60))
+    else:
+        gathered = gather(sources, work)
+    learning = gathered.learning
+    detector = train(plan.learning, learning, work / "learning", workers)
+    out.mkdir(parents=True, exist_ok=True)
+    if plan.correcting.steps:
+        draft = work / "draft"
+        draft.mkdir(exist_ok=True)
+        _ship(detector, draft, 0.5, {})
+        finder = finder_of(open_detector(draft / f"{NAME}.yaml", [CPU]))
+        hard = mine(finder, learning.backgrounds, plan.mined, seed)
+        mined = replace(learning, hard=hard)
+        detector = train(plan.correcting, mined, work / "correcting", workers, detector)
+    card = _ship(detector, out, 0.5, {})
+    figures = _check(plan, gathered.checking, open_detector(card, [CPU]))
+    return _ship(
+        detector,
+        out,
+        figures["threshold"],
+        {
+            "data": _told(sources, learning),
+            "recipe": _plain(asdict(plan)),
+            "seed": seed,
+            "figures": {"calibration": figures},
+        },
+    )
+
+
+def finder_of(detector: FaceDetector, floor: float = FLOOR) -> Finder:
+    """A detector as an evaluation asks it: everything from a low score on."""
+    detector.threshold = floor
+    return detector.rows
+
+
+def _ship(detector: Detector, out: Path, threshold: float, told: dict[str, Any]) -> Path:
+    graph = DetectorGraph(detector)
+    path = out / f"{NAME}.onnx"
+    export(graph, path, NAME, VERSION, LONGEST_SIDE)
+    parity = check_parity(graph, path)
+    figures = {"parity": float(f"{parity:.2g}"), **told.pop("figures", {})}
+    return save_card(
+        path,
+        {
+            "kind": "face-detector",
+            "name": NAME,
+            "version": VERSION,
+            "file": path.name,
+            "sha256": sha256(path),
+            "licence": LICENCE,
+            "summary": "Faces in a picture: box, five landmarks, score; anchor-free, one stage",
+            "input": {"channels": "bgr", "longest_side": LONGEST_SIDE},
+            "strides": list(STRIDES),
+            "landmarks": list(LANDMARKS),
+            "threshold": threshold,
+            "overlap": OVERLAP,
+            **told,
+            "figures": figures,
+        },
+    )
+
+
+def _check(plan: Plan, checking: Material, detector: FaceDetector) -> dict[str, Any]:
+    """Choose the threshold on pictures of the calibration part, and say what it does there."""
+    system = System(NAME, finder_of(detector), detector.card.threshold)
+    seed = plan.learning.seed
+    bare = [each for each in checking.backgrounds if isinstance(each, Scene)]
+    if bare:
+        (nothing,) = judge([system], empty(bare))
+    else:
+        shots = [
+            Shot(
+                str(number),
+                each.read(),
+                np.zeros((0, 14), np.float32),
+                np.zeros((0, 4), np.float32),
+            )
+            for number, each in enumerate(checking.backgrounds)
+        ]
+        (nothing,) = judge([system], shots)
+    threshold = round(math.ceil(100 * threshold_for(nothing, plan.false_per_hundred)) / 100, 2)
+    threshold = min(max(threshold, 0.2), 0.9)
+    (faces,) = judge([system], _composed(checking, plan.checked, seed))
+    found = faces.recall(threshold)
+    return {
+        "threshold": threshold,
+        "false_per_hundred": round(nothing.false_per_hundred(threshold), 2),
+        "pictures_without_faces": len(nothing.pictures),
+        "recall_composed": round(found.value, 4),
+        "faces": found.of,
+        "landmark_error": round(faces.landmark_error(threshold), 4),
+    }
+
+
+def _composed(checking: Material, count: int, seed: int) -> list[Shot]:
+    shots = []
+    for number in range(count):
+        rng = np.random.default_rng([seed, 11, number])
+        sample = settle(pasted(checking, LONGEST_SIDE, rng))
+        small = sample.faces[:, 2] < SMALLEST
+        opened = np.concatenate([sample.open, sample.faces[small, :4]])
+        shots.append(Shot(str(number), sample.image, sample.faces[~small], opened))
+    return shots
+
+
+def _told(sources: Sources | None, learning: Material) -> list[str]:
+    """What the model was trained on, for its card."""
+    if sources is None:
+        return ["drawn faces and textures: a smoke test, not a model"]
+    crops = sum(map(len, learning.crops))
+    lines = [
+        f"{crops} crops of faces: CelebA, UTKFace (train part by person), pasted and in place",
+        f"{len(learning.people)} pictures with people, {len(learning.backgrounds)} without",
+    ]
+    if sources.teacher is not None:
+        lines.append(
+            "boxes and landmarks were labelled by YuNet (libfacedetection, MIT), not by people"
+        )
+    return lines
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists: YAML has no others."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value

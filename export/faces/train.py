@@ -1,0 +1,247 @@
+"""Trains the face detector on pictures that are composed anew for every step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from daemon.vision.priors import cells
+from export.faces.composition import Material, Sample, compose, mirror
+from export.faces.loss import Labels, Weights, loss
+from export.faces.model import Detector, Widths
+
+STORED = 2048
+"""Composed pictures kept to be learnt from again."""
+
+
+@dataclass(frozen=True)
+class FaceDetectRecipe:
+    """Everything that shapes a training run."""
+
+    steps: int = 2_000
+    batch: int = 32
+    fresh: int = 12
+    """Of a batch, how many pictures are new; the rest are drawn from those of before."""
+    side: int = 256
+    """Of the pictures, in pixels."""
+    rate: float = 3e-3
+    """Peak learning rate (one cycle, AdamW)."""
+    decay: float = 0.998
+    """Of the running mean of the weights that is kept."""
+    widths: Widths = field(default_factory=Widths)
+    weights: Weights = field(default_factory=Weights)
+    precision: str = "bfloat16"
+    """Of the convolutions while learning: half the time on processors with AMX."""
+    seed: int = 0
+
+
+class Compositions(Dataset[Sample]):
+    """Composed pictures by number: the same for the same seed."""
+
+    def __init__(self, material: Material, side: int, first: int, count: int, seed: int) -> None:
+        self._material, self._side, self._seed = material, side, seed
+        self._first, self._count = first, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng([self._seed, self._first + index])
+        return compose(self._material, self._side, rng)
+
+
+def train(
+    recipe: FaceDetectRecipe,
+    material: Material,
+    folder: Path,
+    workers: int = 1,
+    start: Detector | None = None,
+) -> Detector:
+    """Train or resume; writes `detector.pt` (checkpoint) and `detector.jsonl` (log).
+
+    Args:
+        recipe: how.
+        material: what the pictures are made of.
+        folder: of checkpoint and log.
+        workers: processes that compose pictures.
+        start: a network of the same widths to go on from; drawn by the seed if None.
+
+    Returns:
+        The running mean of the network, ready to run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = Detector(recipe.widths).to(device)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+    mean = torch.optim.swa_utils.AveragedModel(
+        network,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(  # type: ignore[no-untyped-call]
+            recipe.decay
+        ),
+        use_buffers=True,
+    )
+    optimiser = torch.optim.AdamW(_groups(network), recipe.rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.rate, recipe.steps, pct_start=0.08
+    )
+    checkpoint, done = folder / "detector.pt", 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(saved["network"])
+        mean.load_state_dict(saved["mean"])
+        optimiser.load_state_dict(saved["optimiser"])
+        schedule.load_state_dict(saved["schedule"])
+        done = saved["step"]
+    grid = torch.from_numpy(cells(recipe.side, recipe.side).copy()).to(device)
+    stream = _batches(recipe, material, done, workers)
+    with tqdm(total=recipe.steps, initial=done, desc="facedetect", unit="step") as bar:
+        running: dict[str, float] = {}
+        for step in range(done + 1, recipe.steps + 1):
+            images, labels = next(stream)
+            network.train()
+            x = _jitter(images.to(device)).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                predicted = network(x)
+            off = loss(predicted.float(), _to(labels, device), grid, recipe.weights)
+            optimiser.zero_grad()
+            off.total.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimiser.step()
+            schedule.step()
+            mean.update_parameters(network)
+            parts = {"score": off.score, "box": off.box, "landmarks": off.landmarks}
+            for name, value in parts.items():
+                running[name] = 0.98 * running.get(name, value) + 0.02 * value
+            bar.update()
+            bar.set_postfix(
+                {name: f"{value:.3f}" for name, value in running.items()},
+                rate=f"{schedule.get_last_lr()[0]:.1e}",
+            )
+            if step % 250 == 0 or step == recipe.steps:
+                partial = checkpoint.with_suffix(".tmp")
+                torch.save(
+                    {
+                        "network": network.state_dict(),
+                        "mean": mean.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "schedule": schedule.state_dict(),
+                        "step": step,
+                        "recipe": asdict(recipe),
+                    },
+                    partial,
+                )
+                partial.replace(checkpoint)
+                with (folder / "detector.jsonl").open("a") as log:
+                    rounded = {name: round(value, 4) for name, value in running.items()}
+                    log.write(json.dumps({"step": step, **rounded}) + "\n")
+    result = mean.module
+    assert isinstance(result, Detector)
+    return result.cpu().eval()
+
+
+def load(checkpoint: Path) -> Detector:
+    """The running mean of the network of a checkpoint."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network = Detector(Widths(**saved["recipe"]["widths"]))
+    weights = {
+        name.removeprefix("module."): value
+        for name, value in saved["mean"].items()
+        if name.startswith("module.")
+    }
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def _groups(network: nn.Module) -> list[dict[str, object]]:
+    """Weight decay for kernels, none for norms and biases."""
+    kernels = [each for each in network.parameters() if each.ndim > 1]
+    others = [each for each in network.parameters() if each.ndim <= 1]
+    return [
+        {"params": kernels, "weight_decay": 5e-3},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def _batches(
+    recipe: FaceDetectRecipe, material: Material, done: int, workers: int
+) -> Iterator[tuple[Tensor, Labels]]:
+    """Batches of fresh and earlier pictures; earlier ones are mirrored half of the time.
+
+    Composing a picture takes about as long as learning from it: learning from it again later, with
+    other light, costs little and forgets nothing.
+    """
+    first = done * recipe.fresh
+    count = (recipe.steps - done) * recipe.fresh
+    loader = DataLoader(
+        Compositions(material, recipe.side, first, count, recipe.seed),
+        recipe.fresh,
+        num_workers=workers,
+        collate_fn=list,
+        prefetch_factor=8 if workers else None,
+        worker_init_fn=_calm,
+        multiprocessing_context="fork" if workers else None,
+    )
+    rng = np.random.default_rng([recipe.seed, done])
+    kept: list[Sample] = []
+    for fresh in loader:
+        again = (
+            [
+                kept[int(place)]
+                for place in rng.integers(
+                    len(kept), size=recipe.batch - recipe.fresh if kept else 0
+                )
+            ]
+            if kept
+            else []
+        )
+        drawn = fresh + [mirror(each) if rng.random() < 0.5 else each for each in again]
+        yield collate(drawn)
+        for sample in fresh:
+            if len(kept) < STORED:
+                kept.append(sample)
+            else:
+                kept[int(rng.integers(STORED))] = sample
+
+
+def _calm(_worker: int) -> None:
+    cv2.setNumThreads(1)
+
+
+def collate(samples: Sequence[Sample]) -> tuple[Tensor, Labels]:
+    """Pictures (n, 3, s, s) uint8, and labels padded to the picture with the most."""
+    images = torch.from_numpy(np.stack([each.image for each in samples])).permute(0, 3, 1, 2)
+    most = max(len(each.faces) for each in samples)
+    most_open = max(len(each.open) for each in samples)
+    faces = torch.zeros(len(samples), most, 14)
+    real = torch.zeros(len(samples), most, dtype=torch.bool)
+    opened = torch.zeros(len(samples), max(1, most_open), 4)
+    for place, each in enumerate(samples):
+        faces[place, : len(each.faces)] = torch.from_numpy(each.faces)
+        real[place, : len(each.faces)] = True
+        opened[place, : len(each.open)] = torch.from_numpy(each.open)
+    return images, Labels(faces, real, opened)
+
+
+def _to(labels: Labels, device: str) -> Labels:
+    return Labels(labels.faces.to(device), labels.real.to(device), labels.open.to(device))
+
+
+def _jitter(images: Tensor) -> Tensor:
+    """uint8 to [0, 1], each picture a little lighter or darker, with a little more contrast."""
+    x = images.float() / 255
+    shape = (len(x), 1, 1, 1)
+    gain = torch.empty(shape, device=x.device).uniform_(0.8, 1.2)
+    lift = torch.empty(shape, device=x.device).uniform_(-0.06, 0.06)
+    return (x * gain + lift).clamp(0, 1)
