@@ -27,8 +27,9 @@ TURN = 20.0
 """Degrees to a side that count as turned."""
 FRONT = 10.0
 """Degrees to a side within which a face looks into the camera."""
-BETWEEN = 2
-"""Pictures of the way from the front to a side that must have been seen."""
+BETWEEN = 1
+"""Pictures on the way from the front to a side that must have been seen, or a turn does not count:
+whoever turns faster than about 100 degrees a second has to do it again."""
 LOPSIDED = 15.0
 """Degrees that a face may seem turned when it looks into the camera: noses are not all straight."""
 BEFORE = 3
@@ -162,11 +163,11 @@ class Challenge:
         towards = smooth * _sign(self.steps[self._step])
         if towards <= -TURN:
             return _failed("wrong side")
-        if 0.25 * TURN <= abs(yaw) < TURN:
+        if abs(yaw) < 0.35 * TURN:
+            self._between = 0
+        elif abs(yaw) < TURN:
             self._between += 1
-        if towards >= TURN:
-            if self._between < BETWEEN:
-                return _failed("jump")
+        if towards >= TURN and self._between >= BETWEEN:
             self._looks_for = "front"
         return None
 
