@@ -90,13 +90,13 @@ def test_every_setting_is_in_the_table_with_its_default():
     for name, text in rows.items():
         if "*" in name or "[]" in name or name == "wake.models":
             continue
-        value: Any = defaults
-        for part in name.split("."):
-            value = value[part]
-            if value is None:  # a section that is left out unless it is needed
-                break
-        if value is None and text != "`null`":
+        *sections, last = name.split(".")
+        inside: Any = defaults
+        for part in sections:
+            inside = inside[part]
+        if inside is None:  # a section that is left out unless it is needed
             continue
+        value = inside[last]
         shown = value if isinstance(value, str) else json.dumps(value)
         assert text == f"`{shown}`", name
 
