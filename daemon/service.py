@@ -26,7 +26,7 @@ from daemon.control import Control, socket_path
 from daemon.door import inputs
 from daemon.door.actuators import make_actuator
 from daemon.door.door import Door
-from daemon.door.events import DoorChallenge, DoorEvent
+from daemon.door.events import DoorChallenge, DoorEvent, DoorUnlocked
 from daemon.door.orders import obey
 from daemon.door.policy import Rules
 from daemon.errors import ControlError, PorterError
@@ -36,6 +36,7 @@ from daemon.notify import Notifier, watchdog_seconds
 from daemon.sinks.command import Commands
 from daemon.sinks.jsonl import open_file, standard_output
 from daemon.vision.challenge import draw
+from daemon.vision.events import FaceRecognized
 
 if TYPE_CHECKING:
     from daemon.vision.pipeline import CameraPipeline
@@ -213,13 +214,17 @@ class Service:
             self._tell_door(inputs.WakeHeard(word=data.word))
 
     def _say_seen(self, data: Data) -> None:
-        self._publish(data, "camera")
+        event = self._publish(data, "camera")
+        if self._sight and isinstance(data, FaceRecognized):
+            self._sight.remember(event.id, data.person, data.track)
 
     def _say_door(self, event: DoorEvent) -> None:
         if self._early is not None:
             self._early.append(event)
             return
-        self._publish(event, "door")
+        published = self._publish(event, "door")
+        if self._sight and isinstance(event, DoorUnlocked) and event.evidence and event.person:
+            self._sight.remember(published.id, event.person, event.evidence.track)
         if self._sight and isinstance(event, DoorChallenge):
             self._sight.begin_challenge(event)
         if self._sight and self._door:
@@ -242,9 +247,10 @@ class Service:
             else None,
         }
 
-    def _publish(self, data: Data, pipeline: str) -> None:
+    def _publish(self, data: Data, pipeline: str) -> Event:
         event = Event(source=event_source(pipeline), time=rfc3339(time.time()), data=data)
         self._bus.publish(event)
+        return event
 
     def _one_ended(self) -> None:
         self._running -= 1
@@ -279,6 +285,8 @@ class Service:
         for thread in self._threads:
             if thread.is_alive():
                 log.warning("%s: the device does not let go; leaving without it", thread.name)
+        if self._sight:
+            self._sight.close()
         self._publish(self._stopped(reason, message), "daemon")
         slowest = max((hook.timeout for hook in self._config.on.values()), default=0.0)
         patience = SINK_PATIENCE if reason == "signal" else slowest + SINK_PATIENCE

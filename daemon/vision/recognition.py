@@ -46,9 +46,6 @@ WORTH_SAYING = 2
 class Roster(Protocol):
     """Who is known, kept current."""
 
-    def refresh(self) -> None:
-        """Take over what has changed since."""
-
     def identify(self, probe: npt.NDArray[np.float32]) -> Match:
         """Who it is among all (1:N)."""
 
@@ -84,6 +81,7 @@ class Visitor:
     """:func:`time.monotonic` of the first good picture."""
     said: set[object] = field(default_factory=set)
     """What was announced already: verdicts, and reasons of rejection."""
+    probe: npt.NDArray[np.float32] | None = None
     challenge: Challenge | None = None
     passed: bool = False
     """Whether the challenge is passed; it counts once the pictures after it agree, too."""
@@ -131,7 +129,6 @@ class Recognizer:
 
     def look(self, frame: Frame) -> None:
         """Look at a picture."""
-        self._roster.refresh()
         faces = self._detector.detect(frame.image)
         present, gone = self._tracker.update(faces, frame.time)
         self._forget(gone)
@@ -156,6 +153,11 @@ class Recognizer:
             self._tell(inputs.ChallengeFailed(track=asked.track, reason="the face has gone"))
         else:
             visitor.challenge = Challenge(tuple(asked.steps), asked.seconds, visitor.last_seen)
+
+    def probe(self, track: int) -> npt.NDArray[np.float32] | None:
+        """The last good embedding of a tracked face, (d,); None when it has gone."""
+        visitor = self._visitors.get(track)
+        return visitor.probe if visitor else None
 
     def end_challenges(self) -> None:
         """The door does not wait for a challenge any more."""
@@ -202,6 +204,7 @@ class Recognizer:
     ) -> None:
         if visitor.good_since is None:
             visitor.good_since = frame.captured
+        visitor.probe = vector
         match = self._match(vector)
         verdict = Verdict(match.decision, match.person, match.reason, self.claim)
         found = visitor.consensus.add(verdict, frame.time)

@@ -54,6 +54,7 @@ class Sight:
         self._publish = publish
         self._tell = tell
         self._config = config
+        self._challenged = False
         self.cards: list[ModelCard] = []
         self._recognizer, self._roster = self._load(config)
         self.pipeline = CameraPipeline(config.camera, self._recognizer, publish, looking, finished)
@@ -80,6 +81,21 @@ class Sight:
         recognizer = self._recognizer
         self.pipeline.do(lambda: recognizer.begin_challenge(asked))
 
+    def remember(self, event: str, person: str, track: int) -> None:
+        """Keep the face that an event rests on for a while: it may have been a mistake."""
+        recognizer, roster = self._recognizer, self._roster
+
+        def keep() -> None:
+            probe = recognizer.probe(track)
+            if probe is not None:
+                roster.remember(event, person, probe)
+
+        self.pipeline.do(keep)
+
+    def close(self) -> None:
+        """Let go of the gallery."""
+        self._roster.close()
+
     def follow(self, phase: Phase) -> None:
         """Look as the door needs it: at every picture while it waits for a face, and for whom."""
         recognizer = self._recognizer
@@ -88,6 +104,9 @@ class Sight:
         if (recognizer.claim, recognizer.waiting) != (claim, waiting):
             # Plain assignments, each seen whole by the other thread.
             recognizer.claim, recognizer.waiting = claim, waiting
+        if self._challenged and not isinstance(phase, Challenged):
+            self.pipeline.do(recognizer.end_challenges)
+        self._challenged = isinstance(phase, Challenged)
 
     def prepare(self, config: Config) -> Change:
         """Load what a new configuration asks for.
@@ -101,6 +120,7 @@ class Sight:
 
     def change(self, change: Change, config: Config) -> None:
         """Look with what was prepared from now on."""
+        self._roster.close()
         self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
         self.pipeline.do(lambda: self.pipeline.change(change.recognizer, change.camera))
 

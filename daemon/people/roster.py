@@ -1,0 +1,157 @@
+"""Who is known at this moment: the gallery in memory, kept current behind whoever looks.
+
+A thread of its own reads the file: an enrolment in another process counts within a second, and
+nobody who looks ever waits for a disk. A gallery that cannot be read knows nobody, so that a
+damaged file keeps the door shut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.errors import PorterError
+from daemon.people.gallery import Gallery, open_gallery
+from daemon.people.matching import Match, Matcher
+from daemon.people.normalisation import CohortNorm, load_cohort
+from daemon.people.records import EncoderId, Template, name_key
+from daemon.people.schedule import Schedule
+from daemon.people.settings import GalleryConfig
+from daemon.vision.cards import EncoderCard
+from daemon.vision.settings import FacesConfig
+
+log = logging.getLogger(__name__)
+
+Array = npt.NDArray[np.float32]
+
+LOOK_SECONDS = 0.5
+"""How often it is asked whether the gallery has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The gallery at one revision."""
+
+    matcher: Matcher
+    schedules: dict[str, Schedule]
+    names: dict[str, str]
+    """By what two spellings of a name have in common."""
+
+
+class Roster:
+    """Everybody with a template of the encoder in use."""
+
+    def __init__(self, gallery: GalleryConfig, encoder: EncoderCard, faces: FacesConfig) -> None:
+        """Read the gallery; an empty one is made if there is none.
+
+        Raises:
+            GalleryError: it cannot be used.
+            ConfigError: the encoder has no threshold for the false match rate that is asked for.
+            ModelError: the encoder's cohort is damaged.
+        """
+        self._settings = gallery
+        self._faces = faces
+        self._encoder = EncoderId.of(encoder)
+        self._threshold = encoder.threshold(faces.fmr)
+        self._norm: CohortNorm | None = None
+        if encoder.normalise and encoder.cohort is not None:
+            cohort = load_cohort(encoder.beside(encoder.cohort.file))
+            self._norm = CohortNorm(cohort, encoder.cohort.nearest)
+        with open_gallery(gallery) as opened:
+            self._known = self._read(opened)
+            self._revision = opened.revision()
+        self._chores: queue.SimpleQueue[tuple[str, str, Array, float] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._keep, name="keep the gallery", daemon=True)
+        self._thread.start()
+
+    @property
+    def count(self) -> int:
+        """People who can be recognised."""
+        return len(self._known.matcher.people)
+
+    def identify(self, probe: Array) -> Match:
+        """Search everybody for a probe, (d,) of length 1 (1:N). For one thread at a time."""
+        return self._known.matcher.identify(probe)
+
+    def verify(self, probe: Array, person: str) -> Match:
+        """Compare a probe with one person (1:1). For one thread at a time."""
+        return self._known.matcher.verify(probe, person)
+
+    def refusal(self, person: str) -> str | None:
+        """Why a person may not come in at this time, in words for people; None: they may."""
+        schedule = self._known.schedules.get(person)
+        if schedule is None:
+            return "is not enrolled any more"
+        return schedule.allows(datetime.now())
+
+    def resolve(self, identity: str) -> str | None:
+        """The person of a name, whatever its capitals; None: there is nobody."""
+        return self._known.names.get(name_key(" ".join(identity.split())))
+
+    def remember(self, event: str, person: str, probe: Array) -> None:
+        """Keep the probe of an event for a while, in case it was a mistake. Returns at once."""
+        self._chores.put((event, person, probe.copy(), time.time()))
+
+    def close(self) -> None:
+        """Write what waits, and let go of the gallery."""
+        self._chores.put(None)
+        self._thread.join(2.0)
+
+    def _keep(self) -> None:
+        gallery: Gallery | None = None
+        trouble = ""
+        while True:
+            probe: tuple[str, str, Array, float] | None = None
+            with contextlib.suppress(queue.Empty):
+                probe = self._chores.get(timeout=LOOK_SECONDS)
+                if probe is None:
+                    break
+            try:
+                gallery = gallery or open_gallery(self._settings)
+                if probe is not None:
+                    event, person, vector, taken = probe
+                    gallery.remember(event, person, vector, self._encoder, taken)
+                if trouble or gallery.revision() != self._revision:
+                    # First the revision: a change while it is read is read again.
+                    self._revision = gallery.revision()
+                    self._known = self._read(gallery)
+                    log.info("the gallery has changed: %d people known", self.count)
+                trouble = ""
+            except PorterError as error:
+                if gallery is not None:
+                    gallery.close()
+                    gallery = None
+                if str(error) != trouble:
+                    trouble = str(error)
+                    log.error("%s; nobody is known until it can be read", error)
+                self._known = _Known(self._matcher([]), {}, {})
+        if gallery is not None:
+            gallery.close()
+
+    def _read(self, gallery: Gallery) -> _Known:
+        people = gallery.people(self._encoder)
+        stale = [each.name for each in people if each.stale and not each.templates]
+        if stale:
+            log.warning(
+                "%s cannot be recognised: enrolled with another encoder than %s; "
+                "porter people re-enroll, or enroll them again",
+                ", ".join(stale),
+                self._encoder,
+            )
+        return _Known(
+            self._matcher(gallery.templates(self._encoder)),
+            {each.name: each.schedule for each in people},
+            {name_key(each.name): each.name for each in people},
+        )
+
+    def _matcher(self, templates: list[Template]) -> Matcher:
+        faces = self._faces
+        return Matcher(templates, self._threshold, faces.margin, faces.decoy_margin, self._norm)
