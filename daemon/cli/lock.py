@@ -32,8 +32,7 @@ def command(direct: bool, path: Path | None) -> None:
         from daemon.door.actuators import lock_directly
 
         lock_directly(config.door)
-        click.echo(f"locked ({config.door.actuator})")
-        return
+        return  # without a word: in the journal, the daemon's should be the last one
     from daemon.control import Client
 
     said = Client(config.control).ask("lock")

@@ -347,7 +347,7 @@ def test_commands_without_a_daemon(tmp_path, bolt):
         assert (code, out) == (69, "")
         assert error.startswith("porter: error: no Porter answers")
         assert len(error.splitlines()) == 1
-        assert await porter(config, "lock", "--direct") == (0, "locked (command)", "")
+        assert await porter(config, "lock", "--direct") == (0, "", "")
         assert bolt.orders == ["lock"]
         door["command"]["lock"] = ["/bin/false"]
         config.write_text(yaml.safe_dump(content))
