@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from daemon.people.normalisation import CohortNorm, Statistics
 from daemon.people.records import Template, name_key
 
 Array = npt.NDArray[np.float32]
@@ -26,21 +27,8 @@ RANKED = 5
 """People that a result lists."""
 NEAREST = 10
 """Templates that a result lists."""
-
-
-class Normalisation(Protocol):
-    """Makes scores of distances, so that a threshold means the same for every face."""
-
-    def statistics(self, vectors: Array) -> tuple[Array, Array]:
-        """Mean and deviation, (n,) each, of the distances of vectors (n, d) to strangers."""
-
-    def scores(
-        self,
-        distances: Array,
-        probe: tuple[Array, Array],
-        templates: tuple[Array, Array],
-    ) -> Array:
-        """Scores (n,), lower is nearer, of the distances (n,) of one probe to n templates."""
+_CHUNK = 1024
+"""Templates that are normalised at a time, so that many need no more memory than few."""
 
 
 class Candidate(NamedTuple):
@@ -107,7 +95,7 @@ class Matcher:
         threshold: float,
         margin: float,
         decoy_margin: float,
-        normalisation: Normalisation | None = None,
+        normalisation: CohortNorm | None = None,
     ) -> None:
         """Put all templates into one matrix.
 
@@ -177,9 +165,7 @@ class Matcher:
         ranked = _Ranked(self._people[index], float(score), rows.start, scores, distances)
         return self._decide(probe, strangers, [ranked])
 
-    def _decide(
-        self, probe: Array, strangers: tuple[Array, Array] | None, ranked: list[_Ranked]
-    ) -> Match:
+    def _decide(self, probe: Array, strangers: Statistics | None, ranked: list[_Ranked]) -> Match:
         first = ranked[0]
         pool = self._decoys.get(first.person)
         decoy = float(pool.compare(probe, strangers)[0].min()) if pool else None
@@ -215,7 +201,7 @@ class Matcher:
         ]
         return tuple(sorted(found, key=lambda each: each.score)[:NEAREST])
 
-    def _strangers(self, probe: Array) -> tuple[Array, Array] | None:
+    def _strangers(self, probe: Array) -> Statistics | None:
         return self._normalisation.statistics(probe[None]) if self._normalisation else None
 
     def _nobody(self) -> Match:
@@ -238,17 +224,17 @@ class _Ranked:
 class _Pool:
     """Vectors that are compared together."""
 
-    def __init__(self, templates: Sequence[Template], normalisation: Normalisation | None) -> None:
+    def __init__(self, templates: Sequence[Template], normalisation: CohortNorm | None) -> None:
         dimension = len(templates[0].vector) if templates else 0
         self._vectors = np.zeros((len(templates), dimension), np.float32)
         for row, each in zip(self._vectors, templates):
             row[:] = each.vector
         self._distances = np.zeros(len(templates), np.float32)
         self._normalisation = normalisation
-        self._strangers = normalisation.statistics(self._vectors) if normalisation else None
+        self._strangers = _statistics(self._vectors, normalisation) if normalisation else None
 
     def compare(
-        self, probe: Array, strangers: tuple[Array, Array] | None, rows: slice = slice(None)
+        self, probe: Array, strangers: Statistics | None, rows: slice = slice(None)
     ) -> tuple[Array, Array]:
         """Scores and squared distances of some rows, (n,) each; overwritten by the next call."""
         distances = self._distances[rows]
@@ -262,6 +248,15 @@ class _Pool:
         mean, deviation = self._strangers
         known = mean[rows], deviation[rows]
         return self._normalisation.scores(distances, strangers, known), distances
+
+
+def _statistics(vectors: Array, normalisation: CohortNorm) -> Statistics:
+    parts = [
+        normalisation.statistics(vectors[start : start + _CHUNK])
+        for start in range(0, max(1, len(vectors)), _CHUNK)
+    ]
+    means, deviations = zip(*parts)
+    return np.concatenate(means), np.concatenate(deviations)
 
 
 def vote(scores: Array, bounds: npt.NDArray[np.intp], counts: npt.NDArray[np.intp]) -> Array:
