@@ -424,7 +424,7 @@ def test_a_million_random_inputs():
     happened, ways, steps = live_days(range(1000, 1240), 4200)
     check_days(happened, ways)
     assert steps >= 1_000_000
-    assert drawn() == {(way.before, way.after) for way in ways if way.before != way.after}
+    assert drawn() == {way for way in ways if way.before != way.after}
 
 
 @pytest.mark.parametrize(
@@ -445,11 +445,15 @@ def test_the_judge_notices_a_broken_policy(name, broken, monkeypatch):
         check_days(*live_days(range(48), 800)[:2])
 
 
-def drawn() -> set[tuple[str, str]]:
+def drawn() -> set[Passage]:
     """The arrows between phases in the diagram of docs/door.md."""
     text = DIAGRAM.read_text(encoding="utf-8")
     block = re.search(r"```mermaid\nstateDiagram-v2\n(.*?)```", text, re.S)[1]
-    return set(re.findall(r"^ +(\w+) --> (\w+)", block, re.M))
+    return {
+        Passage(name, before, after)
+        for before, after, names in re.findall(r"^ +(\w+) --> (\w+): (.*)$", block, re.M)
+        for name in names.split(", ")
+    }
 
 
 class DoorMachine(RuleBasedStateMachine):
