@@ -62,6 +62,7 @@ def examine(path: Path | None) -> Iterator[Check]:
     for wanted in config.wake.models:
         yield from _guarded(f"model {wanted.model}", _model(config, wanted))
     yield from _guarded("audio", _audio(config))
+    yield from _guarded("camera", _camera(config))
     yield from _guarded("permissions", _permissions(_needs_microphone(config)))
     yield from _service()
 
@@ -79,7 +80,7 @@ def _versions() -> Iterator[Check]:
     fix = None if sys.version_info >= (3, 11) else "install Python 3.11 or newer"
     yield Check("versions", "Python", fix is None, f"{python}, {platform.machine()}", fix)
     yield Check("versions", "Porter", True, version("porter"))
-    for module in ("numpy", "onnxruntime", "soxr"):
+    for module in ("numpy", "onnxruntime", "soxr", "cv2"):
         yield _library(module)
     yield _sound_file()
 
@@ -213,6 +214,14 @@ def _audio(config: Config) -> Iterator[Check]:
         yield Check(
             "audio", "microphone", False if needed else None, reason, fix if needed else None
         )
+
+
+def _camera(config: Config) -> Iterator[Check]:
+    from daemon.vision.doctor import camera_checks, face_checks
+
+    yield from camera_checks(config)
+    if config.camera.enabled:
+        yield from face_checks(config)
 
 
 def _permissions(needed: bool) -> Iterator[Check]:

@@ -37,6 +37,11 @@ PROBE_DAYS = 7.0
 _CHECK = b"porter gallery"
 
 
+def gallery_path(settings: GalleryConfig) -> Path:
+    """Where the gallery of a configuration is, or would be."""
+    return settings.path or state_directory() / "gallery.db"
+
+
 def open_gallery(settings: GalleryConfig) -> Gallery:
     """Open the gallery of a configuration; an empty one, and its key, are made if there is none.
 
@@ -44,7 +49,7 @@ def open_gallery(settings: GalleryConfig) -> Gallery:
         GalleryError: it cannot be used; the message says why and what to do.
         OutputError: it cannot be made.
     """
-    path = settings.path or state_directory() / "gallery.db"
+    path = gallery_path(settings)
     return Gallery(path, load_key(settings.key, create=not path.exists()))
 
 

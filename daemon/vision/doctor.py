@@ -1,0 +1,98 @@
+"""Checks of what looking needs: cameras, networks, gallery."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from daemon.errors import PorterError
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+    from daemon.doctor import Check
+
+LIMIT_MS = 100.0
+"""A picture for which the networks need longer cannot be looked at ten times a second."""
+RETRAIN = "copy the model and its card again, or train it: docs/train.md"
+
+
+def camera_checks(config: Config) -> Iterator[Check]:
+    """The cameras, and whether the one that is configured can be opened."""
+    from daemon.doctor import Check
+    from daemon.vision.camera import list_cameras
+    from daemon.vision.sources import make_source
+
+    for path, name in list_cameras():
+        usable = os.access(path, os.R_OK | os.W_OK, effective_ids=True)
+        detail = name if usable else f"{name} (no permission: sudo usermod -aG video USER)"
+        yield Check("camera", path, None, detail)
+    if not config.camera.enabled:
+        yield Check("camera", "source", None, "the camera is switched off (camera.enabled)")
+        return
+    source = make_source(config.camera)
+    try:
+        source.open()
+        frame = source.read()
+    except Exception as error:  # a lost camera is no PorterError, and drivers raise what they like
+        yield Check("camera", "source", False, " ".join(str(error).split()), "set camera.source")
+        return
+    finally:
+        source.close()
+    if frame is None:
+        yield Check("camera", "picture", False, f"{source.description} gives no picture", "see it")
+        return
+    height, width = frame.image.shape[:2]
+    level = f"{width} x {height}, mean brightness {frame.image.mean() / 255:.2f}"
+    yield Check("camera", "picture", True, f"{source.description}: {level}")
+
+
+def face_checks(config: Config) -> Iterator[Check]:
+    """The networks on a blank picture, the threshold, and the gallery."""
+    from daemon.doctor import Check
+    from daemon.inference import choose_providers
+    from daemon.people.gallery import gallery_path, open_gallery
+    from daemon.people.records import EncoderId
+    from daemon.vision.alignment import ARCFACE
+    from daemon.vision.detector import open_detector
+    from daemon.vision.encoder import open_encoder
+
+    try:
+        providers = choose_providers(config.inference.provider)
+        detector = open_detector(config.faces.detector, providers, config.inference.threads)
+        encoder = open_encoder(config.faces.encoder, providers, config.inference.threads)
+        threshold = encoder.card.threshold(config.faces.fmr)
+    except PorterError as error:
+        yield Check("faces", "networks", False, " ".join(str(error).split()), RETRAIN)
+        return
+    picture = np.full((config.camera.height, config.camera.width, 3), 128, np.uint8)
+    detector.detect(picture)
+    began = time.perf_counter()
+    detector.detect(picture)
+    encoder.embed(picture, ARCFACE)
+    milliseconds = 1000 * (time.perf_counter() - began)
+    for card in (detector.card, encoder.card):
+        yield Check("faces", card.kind, True, f"{card.name} {card.version}, {card.licence}")
+    fits = milliseconds < LIMIT_MS
+    advice = None if fits else "lower camera.fps: this machine is too slow, or too busy"
+    yield Check("faces", "runs", fits, f"{milliseconds:.1f} ms for a picture with a face", advice)
+    said = f"{threshold:.3f} for a false match rate of {config.faces.fmr:g}"
+    yield Check("faces", "threshold", None, said)
+    place = gallery_path(config.gallery)
+    if not place.exists():
+        yield Check("faces", "gallery", None, f"{place}: nobody is enrolled yet (porter enroll)")
+        return
+    try:
+        with open_gallery(config.gallery) as gallery:
+            people = gallery.people(EncoderId.of(encoder.card))
+    except PorterError as error:
+        yield Check("faces", "gallery", False, " ".join(str(error).split()), "see docs/people.md")
+        return
+    stale = sum(each.stale for each in people)
+    detail = f"{len(people)} people, {sum(each.templates for each in people)} templates"
+    fix = "porter people re-enroll, or enroll them again" if stale else None
+    old = f", {stale} of another encoder" if stale else ""
+    yield Check("faces", "gallery", not stale, detail + old, fix)
