@@ -62,6 +62,7 @@ class Gallery:
         if not path.exists():
             check = self._sealer.seal(_CHECK, "meta", "check")
             database.create(path, {"check": check, "revision": secrets.token_bytes(8)})
+        self._file = _file_at(path)
         self._database = database.connect(path)
         try:
             self._check(key)
@@ -80,7 +81,14 @@ class Gallery:
         self._database.close()
 
     def revision(self) -> bytes:
-        """Differs after every change of people, templates, decoys or schedules, by whomever."""
+        """Differs after every change of people, templates, decoys or schedules, by whomever.
+
+        Raises:
+            GalleryError: the file has gone or is another one now, such as a copy put back; or it
+                cannot be read.
+        """
+        if _file_at(self.path) != self._file:
+            raise GalleryError(f"{self.path}: has gone, or another file is in its place")
         (value,) = self._rows("SELECT value FROM meta WHERE name = 'revision'")[0]
         return bytes(value)
 
@@ -412,6 +420,14 @@ class Gallery:
                 f"{self.path}: {what} was changed or damaged; put a copy of the gallery in its "
                 "place, or move it away and enrol anew"
             ) from None
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _hint(name: str, everybody: Sequence[Person]) -> str:

@@ -16,8 +16,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon.people.normalisation import CohortNorm, Statistics
+from daemon.people.normalisation import CohortNorm, Statistics, load_cohort
 from daemon.people.records import Template, name_key
+from daemon.vision.cards import EncoderCard
+from daemon.vision.settings import FacesConfig
 
 Array = npt.NDArray[np.float32]
 Decision = Literal["match", "unknown", "unsure"]
@@ -29,6 +31,22 @@ NEAREST = 10
 """Templates that a result lists."""
 _CHUNK = 1024
 """Templates that are normalised at a time, so that many need no more memory than few."""
+
+
+def make_matcher(
+    templates: Sequence[Template], card: EncoderCard, settings: FacesConfig
+) -> Matcher:
+    """A matcher for templates of the encoder of a card, as configured.
+
+    Raises:
+        ConfigError: the card has no threshold for the false match rate that is asked for.
+        ModelError: the encoder's cohort is damaged.
+    """
+    norm = None
+    if card.normalise and card.cohort is not None:
+        norm = CohortNorm(load_cohort(card.beside(card.cohort.file)), card.cohort.nearest)
+    threshold = card.threshold(settings.fmr)
+    return Matcher(templates, threshold, settings.margin, settings.decoy_margin, norm)
 
 
 class Candidate(NamedTuple):

@@ -66,8 +66,9 @@ class Roster:
             cohort = load_cohort(encoder.beside(encoder.cohort.file))
             self._norm = CohortNorm(cohort, encoder.cohort.nearest)
         with open_gallery(gallery) as opened:
-            self._known = self._read(opened)
+            # First the revision: a change while it is read is read again.
             self._revision = opened.revision()
+            self._known = self._read(opened)
         self._chores: queue.SimpleQueue[tuple[str, str, Array, float] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._keep, name="keep the gallery", daemon=True)
         self._thread.start()

@@ -1,0 +1,138 @@
+"""People in a file that a passphrase protects, to carry them from one device to another.
+
+A line of JSON says the format and how the key comes from the passphrase (scrypt, RFC 7914); what
+follows is one sealed JSON document, bound to that line. The parameters cost 128 MiB and a good part
+of a second, which makes guessing dear.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from daemon.errors import GalleryError
+from daemon.people import wire
+from daemon.people.gallery import Gallery
+from daemon.people.records import Template, clean_name
+from daemon.people.schedule import ALWAYS, Schedule, parse_schedule
+from daemon.people.sealing import SealBroken, Sealer
+
+FORMAT = "porter people"
+VERSION = 1
+COST = {"n": 1 << 17, "r": 8, "p": 1}
+"""Of scrypt, as OWASP's password storage cheat sheet has it."""
+MOST_COST = {"n": 1 << 20, "r": 16, "p": 4}
+"""A file that asks for more was made to harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A person in an archive."""
+
+    name: str
+    schedule: Schedule
+    templates: tuple[Template, ...]
+
+
+def export(gallery: Gallery, passphrase: str) -> bytes:
+    """Everybody in a gallery, with templates, decoys, schedules and the pictures that were kept."""
+    templates: dict[str, list[dict[str, Any]]] = {}
+    for each in gallery.templates(pictures=True):
+        templates.setdefault(each.person, []).append(wire.to_json(each))
+    people = [
+        {
+            "name": each.name,
+            "schedule": str(each.schedule),
+            "templates": templates.get(each.name, []),
+        }
+        for each in gallery.people()
+    ]
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kdf": "scrypt",
+        **COST,
+        "salt": secrets.token_hex(16),
+    }
+    line = json.dumps(header)
+    sealer = Sealer(_derive(passphrase, header))
+    return line.encode() + b"\n" + sealer.seal(json.dumps(people).encode(), line)
+
+
+def read(raw: bytes, passphrase: str, place: str) -> list[Exported]:
+    """The people in an archive.
+
+    Args:
+        raw: the whole file.
+        passphrase: that it was made with.
+        place: of the file, for messages.
+
+    Raises:
+        GalleryError: it is no archive, of a newer version, the passphrase is wrong, or it is
+            damaged.
+    """
+    line, _, sealed = raw.partition(b"\n")
+    header = _header(line, place)
+    try:
+        plain = Sealer(_derive(passphrase, header)).open(sealed, line.decode())
+    except SealBroken:
+        raise GalleryError(f"{place}: wrong passphrase, or the file is damaged") from None
+    try:
+        return [
+            Exported(
+                clean_name(each["name"]),
+                parse_schedule(each["schedule"]),
+                tuple(wire.from_json(template) for template in each["templates"]),
+            )
+            for each in json.loads(plain)
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise GalleryError(f"{place}: not what this Porter understands: {error}") from None
+
+
+def additions(person: Exported, known: Sequence[Template]) -> list[Template]:
+    """Templates of an archive that are not among those of a gallery."""
+    there = {(each.encoder, each.role, each.vector.tobytes()) for each in known}
+    return [
+        each
+        for each in person.templates
+        if (each.encoder, each.role, each.vector.tobytes()) not in there
+    ]
+
+
+def schedules_differ(person: Exported, here: Schedule) -> bool:
+    """Whether the archive would have a known person come at other times."""
+    return person.schedule not in (ALWAYS, here)
+
+
+def _header(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        header = json.loads(line) if len(line) < 1000 else None
+    except ValueError:
+        header = None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise GalleryError(f"{place}: not a file of porter people export")
+    if header.get("version") != VERSION:
+        raise GalleryError(
+            f"{place}: of version {header.get('version')}, and this Porter knows {VERSION}; "
+            "update Porter"
+        )
+    costs = [header.get(name) for name in MOST_COST]
+    fair = all(
+        isinstance(cost, int) and 1 <= cost <= most for cost, most in zip(costs, MOST_COST.values())
+    )
+    if not fair or header["n"] & (header["n"] - 1) or not isinstance(header.get("salt"), str):
+        raise GalleryError(f"{place}: its first line is damaged")
+    return header
+
+
+def _derive(passphrase: str, header: dict[str, Any]) -> bytes:
+    cost = {name: header[name] for name in COST}
+    kdf = Scrypt(salt=header["salt"].encode(), length=32, **cost)
+    return kdf.derive(unicodedata.normalize("NFC", passphrase).encode())
