@@ -1,0 +1,76 @@
+"""A face detector is trained on drawn faces, by the command, and finds faces not drawn before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from daemon.inference import CPU
+from daemon.vision.detector import open_detector
+from export.faces import sketches
+from export.faces.composition import pasted, settle
+from export.faces.evaluate import System, judge
+from export.faces.heldout import Shot
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def train(folder: Path, out: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "export.cli", "facedetect", "--quick", "--seed", "2"),
+            *("--out", str(folder / out), "--work", str(folder / "work")),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("quick")
+    done = train(folder, "models")
+    assert done.returncode == 0, done.stderr[-2_000:]
+    assert "facedetect.yaml" in done.stdout
+    assert "rate=" in done.stderr, "the progress bar shows the learning rate"
+    return folder
+
+
+def test_drawn_faces_are_found(trained: Path) -> None:
+    detector = open_detector(trained / "models/facedetect.yaml", [CPU])
+    material = sketches.material(77, 60, 40)
+    shots = []
+    for number in range(60):
+        sample = settle(pasted(material, 192, np.random.default_rng([5, number])))
+        small = sample.faces[:, 2] < 24
+        opened = np.concatenate([sample.open, sample.faces[small, :4]])
+        shots.append(Shot(str(number), sample.image, sample.faces[~small], opened))
+    (measured,) = judge([System("quick", detector.rows, detector.threshold)], shots)
+    assert measured.faces > 40
+    assert measured.recall(detector.threshold).value > 0.6
+    assert measured.false_per_hundred(detector.threshold) < 60
+    assert measured.landmark_error(detector.threshold) < 0.35
+
+
+def test_the_card_tells_what_was_done(trained: Path) -> None:
+    card = yaml.safe_load((trained / "models/facedetect.yaml").read_text())
+    assert card["figures"]["parity"] <= 1e-4
+    assert card["recipe"]["learning"]["seed"] == 2
+    assert "smoke test" in card["data"][0]
+    assert "research" in card["licence"]
+
+
+def test_a_second_run_takes_up_the_first_and_gives_the_same_model(trained: Path) -> None:
+    first = yaml.safe_load((trained / "models/facedetect.yaml").read_text())
+    done = train(trained, "again")
+    assert done.returncode == 0, done.stderr[-2_000:]
+    again = yaml.safe_load((trained / "again/facedetect.yaml").read_text())
+    assert again["sha256"] == first["sha256"]
