@@ -25,9 +25,10 @@ from daemon.config import Config
 from daemon.control import Control, socket_path
 from daemon.door import inputs
 from daemon.door.actuators import make_actuator
+from daemon.door.badge import BadgeReader
 from daemon.door.door import Door
 from daemon.door.events import DoorChallenge, DoorEvent, DoorUnlocked
-from daemon.door.orders import obey
+from daemon.door.orders import claim, obey
 from daemon.door.policy import Rules
 from daemon.errors import ControlError, PorterError
 from daemon.events import Data, Event, Started, Stopped, WakeDetected, event_source, rfc3339
@@ -78,6 +79,7 @@ class Service:
         self._early: list[DoorEvent] | None = []
         """What the door said before it was said that Porter has started; None since then."""
         self._control: Control | None = None
+        self._badges: asyncio.Task[None] | None = None
         self._unready = 0
         """Pipelines that have not run once yet."""
         self._running = 0
@@ -143,6 +145,12 @@ class Service:
         self._door = Door(_rules(config), make_actuator(config.door), self._say_door, draw)
         await self._door.start()
         await self._open_control(config)
+        if config.door.badge:
+            reader = BadgeReader(
+                config.door.badge.device, self._badge, config.camera.reopen_backoff
+            )
+            self._badges = asyncio.create_task(reader.run())
+            self._badges.add_done_callback(self._badges_ended)
         self._publish(self._started(detectors), "daemon")
         early, self._early = self._early, None
         for event in early or []:
@@ -164,8 +172,7 @@ class Service:
             log.warning("%s; going on without", error)
             return
         assert self._door is not None
-        resolve = self._sight.resolve if self._sight else _nobody
-        obey(control, self._door, resolve, self._status)
+        obey(control, self._door, self._resolve, self._status)
         self._control = control
 
     @property
@@ -234,6 +241,21 @@ class Service:
         if self._door:
             self._door.handle(given)
 
+    def _resolve(self, identity: str) -> str | None:
+        """The person whom a claim names, if there is one."""
+        return self._sight.resolve(identity) if self._sight else None
+
+    def _badge(self, identity: str) -> None:
+        assert self._door is not None
+        try:
+            claim(self._door, self._resolve, identity)
+        except PorterError as error:
+            log.warning("badge: %s", error)
+
+    def _badges_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (failure := task.exception()):
+            self._end_by(failure)
+
     def _status(self) -> dict[str, Any]:
         """What `porter status` shows besides the door."""
         return {
@@ -273,6 +295,8 @@ class Service:
 
     async def _stop(self, reason: Reason, message: str | None) -> None:
         self._notifier.stopping()
+        if self._badges:
+            self._badges.cancel()
         if self._control:
             await self._control.stop()
         if self._door:
@@ -348,6 +372,10 @@ class Service:
 
     def _apply(self, config: Config, detectors: list[Detector], sinks: list[Sink]) -> None:
         diagnostics.configure(config.log.level)
+        for what in _fixed(self._config, config):
+            log.warning("%s takes effect when Porter is started again", what)
+        if self._door:
+            self._door.rules = _rules(config)
         if self._pipeline:
             unchanged = config.audio == self._config.audio
             source = None if unchanged else make_source(config.audio)
@@ -363,9 +391,21 @@ class Service:
         self._config = config
 
 
-def _nobody(identity: str) -> str | None:
-    """Whom a claim belongs to when nobody is known."""
-    return None
+def _fixed(old: Config, new: Config) -> list[str]:
+    """Settings that differ and that a running Porter cannot change."""
+    pairs = {
+        "audio.enabled": (old.audio.enabled, new.audio.enabled),
+        "camera.enabled": (old.camera.enabled, new.camera.enabled),
+        "door.actuator": (_lock(old), _lock(new)),
+        "door.badge": (old.door.badge, new.door.badge),
+        "control.path": (old.control, new.control),
+    }
+    return [name for name, (before, after) in pairs.items() if before != after]
+
+
+def _lock(config: Config) -> object:
+    door = config.door
+    return door.actuator, door.command, door.gpio, door.max_unlock_seconds
 
 
 def _rules(config: Config) -> Rules:

@@ -55,7 +55,8 @@ class Door:
         publish: Callable[[DoorEvent], None],
         draw: Callable[[], tuple[Turn, ...]],
     ) -> None:
-        self._rules = rules
+        self.rules = rules
+        """The settings that the policy follows; new ones take effect with the next input."""
         self._actuator = actuator
         self._publish = publish
         self._draw = draw
@@ -68,11 +69,6 @@ class Door:
     def state(self) -> State:
         """What the policy knows."""
         return self._state
-
-    @property
-    def rules(self) -> Rules:
-        """The settings that the policy follows."""
-        return self._rules
 
     async def start(self) -> None:
         """Lock, and take inputs from now on.
@@ -92,9 +88,9 @@ class Door:
         """
         if not self._running:
             return ()
-        if isinstance(given, Recognized) and self._rules.liveness.mode == "challenge":
+        if isinstance(given, Recognized) and self.rules.liveness.mode == "challenge":
             given = replace(given, challenge=self._draw())
-        self._state, actions = step(self._state, given, time.monotonic(), self._rules)
+        self._state, actions = step(self._state, given, time.monotonic(), self.rules)
         said: list[DoorEvent] = []
         for action in actions:
             match action:
@@ -115,7 +111,7 @@ class Door:
         phase, due = self._state.phase, deadline(self._state)
         return DoorStatus(
             state=phase.name,
-            mode=self._rules.door.mode,
+            mode=self.rules.door.mode,
             actuator=self._actuator.name,
             seconds_left=None if due is None else round(max(0.0, due - time.monotonic()), 1),
             claimed=phase.claimed if isinstance(phase, Armed) else None,
