@@ -23,7 +23,7 @@ from typing import Any
 from daemon.door.locks import Job, Lock, Order, Unusable, late, make_lock
 
 LAST_TRIES = 8
-"""Attempts to lock when the daemon is gone, about two minutes."""
+"""Attempts to lock when the daemon is gone, in about a minute."""
 FIRST_RETRY, LONGEST_RETRY = 0.5, 30.0
 LONGEST_SLEEP = 0.2
 """While something is due: poll(2) does not count while a machine is suspended; our clock does."""
