@@ -42,6 +42,8 @@ class Stream:
     def __init__(self, fps: float = 20.0) -> None:
         self.picture = noise(0)
         self.stalled = False
+        self.moves = True
+        """Whether every picture differs a little from the one before."""
         self._period = 1 / fps
         self._server: ThreadingHTTPServer | None = None
         self._cut = threading.Event()
@@ -67,7 +69,8 @@ class Stream:
                             continue
                         number += 1
                         picture = stream.picture.copy()
-                        picture[number % 100, :4] = 255 - picture[number % 100, :4]
+                        if stream.moves:
+                            picture[8 * (number % 12), ::8] = 255 - picture[8 * (number % 12), ::8]
                         jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
                         head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}"
                         self.wfile.write(head.encode() + b"\r\n\r\n" + jpeg + b"\r\n")

@@ -1,0 +1,196 @@
+"""The thread that looks: real streams that are lost, blind, still; who looks is a stand-in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from daemon.fields import Backoff
+from daemon.vision.frames import Frame
+from daemon.vision.pipeline import CameraPipeline
+from daemon.vision.settings import CameraConfig
+from tests.vision.pictures import Stream, noise, numbered, write_video
+
+PATIENCE = 8.0
+
+
+class Eye:
+    """Counts what it is shown."""
+
+    def __init__(self) -> None:
+        self.attentive = False
+        self.looked: list[float] = []
+        self.pauses = 0
+        self.resets = 0
+
+    def look(self, frame: Frame) -> None:
+        self.looked.append(frame.time)
+
+    def pause(self, time: float) -> None:
+        self.pauses += 1
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class Looking:
+    """A pipeline that runs, and what came of it."""
+
+    def __init__(self, config: CameraConfig) -> None:
+        self.eye = Eye()
+        self.said: list[Any] = []
+        self.first = threading.Event()
+        self.over = threading.Event()
+        self.pipeline = CameraPipeline(
+            config, self.eye, self.said.append, self.first.set, self.over.set
+        )
+        self.pipeline.open()
+        self.pipeline.start()
+
+    def types(self) -> list[str]:
+        return [each.type.removeprefix("porter.camera.") for each in self.said]
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, (self.types(), self.eye.looked[-3:])
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self.pipeline.stop()
+        self.pipeline.join(3)
+        assert not self.pipeline.is_alive()
+        assert self.over.is_set()
+
+
+@pytest.fixture
+def stream() -> Iterator[Stream]:
+    server = Stream()
+    server.start()
+    yield server
+    if server._server is not None:
+        server.cut()
+
+
+@pytest.fixture
+def looking(stream: Stream) -> Iterator[Looking]:
+    running = Looking(
+        CameraConfig(
+            source="stream",
+            url=stream.url,
+            stall_seconds=0.6,
+            blind_seconds=0.8,
+            reopen_backoff=Backoff(initial=0.1, maximum=0.3),
+        )
+    )
+    yield running
+    running.stop()
+
+
+def test_a_lost_stream_is_said_once_waited_for_with_signs_of_life_and_restored(
+    stream: Stream, looking: Looking
+) -> None:
+    assert looking.first.wait(PATIENCE)
+    stream.cut()
+    looking.wait(lambda: "lost" in looking.types())
+    beats = looking.pipeline.beats
+    time.sleep(1.0)
+    assert looking.pipeline.beats > beats
+    assert looking.eye.resets >= 1, "whoever was followed is forgotten"
+    assert looking.types() == ["lost"]
+    stream.start()
+    looking.wait(lambda: "restored" in looking.types())
+    assert looking.said[1].seconds_lost > 0.9
+    seen = looking.pipeline.pictures
+    looking.wait(lambda: looking.pipeline.pictures > seen + 3)
+
+
+def test_a_stream_that_stalls_is_lost(stream: Stream, looking: Looking) -> None:
+    assert looking.first.wait(PATIENCE)
+    stream.stalled = True
+    looking.wait(lambda: "lost" in looking.types())
+    assert "no picture" in looking.said[0].reason
+    stream.stalled = False
+    looking.wait(lambda: "restored" in looking.types())
+
+
+def test_a_covered_camera_is_blind(stream: Stream, looking: Looking) -> None:
+    assert looking.first.wait(PATIENCE)
+    stream.picture = np.zeros_like(stream.picture)
+    stream.moves = False
+    looking.wait(lambda: "blind" in looking.types())
+    assert looking.said[0].reason == "black"
+
+
+def test_where_nothing_moves_nothing_is_looked_at_unless_the_door_waits(
+    stream: Stream, looking: Looking
+) -> None:
+    assert looking.first.wait(PATIENCE)
+    stream.moves = False
+    looking.wait(lambda: looking.eye.pauses > 5)
+    count = len(looking.eye.looked)
+    time.sleep(0.5)
+    assert len(looking.eye.looked) <= count + 1
+    stream.moves = True  # now every picture differs, though by less than the gate wants
+    looking.eye.attentive = True
+    looking.wait(lambda: len(looking.eye.looked) > count + 4)
+
+
+def test_another_camera_can_take_its_place(stream: Stream, looking: Looking) -> None:
+    assert looking.first.wait(PATIENCE)
+    other, eye = Stream(), Eye()
+    other.start()
+    config = CameraConfig(
+        source="stream", url=other.url, reopen_backoff=Backoff(initial=0.1, maximum=0.3)
+    )
+    looking.pipeline.do(lambda: looking.pipeline.change(eye, config))
+    looking.wait(lambda: len(eye.looked) > 3)
+    assert str(other.port) in looking.pipeline.description
+    other.cut()
+
+
+def test_what_there_is_to_do_is_done_on_its_thread(looking: Looking) -> None:
+    names: list[str] = []
+    looking.pipeline.do(lambda: names.append(threading.current_thread().name))
+    looking.wait(lambda: bool(names))
+    assert names == ["look at stream"]
+
+
+def test_a_video_is_looked_at_to_its_end_and_repeated_pictures_are_not(tmp_path: Path) -> None:
+    moving = [noise(n) for n in range(10)]
+    still = [numbered(90)] * 10
+    path = write_video(tmp_path / "v.avi", moving + still)
+    config = CameraConfig.model_validate(
+        {"source": "file", "path": path, "pace": "fast", "motion": {"enabled": False}}
+    )
+    running = Looking(config)
+    assert running.over.wait(PATIENCE)
+    assert running.pipeline.failure is None
+    assert running.pipeline.pictures == 20
+    assert len(running.eye.looked) == 11
+    assert running.eye.pauses == 9
+    assert running.types() == []
+
+
+def test_what_fails_in_the_looker_ends_the_pipeline_and_is_told(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.avi", [noise(n) for n in range(10)])
+    over = threading.Event()
+
+    class Broken(Eye):
+        def look(self, frame: Frame) -> None:
+            raise ValueError("out of order")
+
+    pipeline = CameraPipeline(
+        CameraConfig(source="file", path=path), Broken(), print, lambda: None, over.set
+    )
+    pipeline.open()
+    pipeline.start()
+    assert over.wait(PATIENCE)
+    pipeline.join(2)
+    assert isinstance(pipeline.failure, ValueError)
