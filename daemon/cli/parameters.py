@@ -40,5 +40,5 @@ def config_option(command: CommandT) -> CommandT:
         "path",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Configuration, for control.path; without it the one that porter run would use.",
+        help="Configuration; without it the one that porter run would use.",
     )(command)

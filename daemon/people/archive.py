@@ -14,14 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from daemon.errors import GalleryError
 from daemon.people import wire
 from daemon.people.gallery import Gallery
-from daemon.people.records import Template, clean_name
+from daemon.people.records import Template, clean_name, name_key
 from daemon.people.schedule import ALWAYS, Schedule, parse_schedule
 from daemon.people.sealing import SealBroken, Sealer
+from daemon.vision.tracking import SAME_PERSON_DISTANCE
 
 FORMAT = "porter people"
 VERSION = 1
@@ -96,19 +98,47 @@ def read(raw: bytes, passphrase: str, place: str) -> list[Exported]:
         raise GalleryError(f"{place}: not what this Porter understands: {error}") from None
 
 
-def additions(person: Exported, known: Sequence[Template]) -> list[Template]:
-    """Templates of an archive that are not among those of a gallery."""
+def merge(gallery: Gallery, person: Exported, *, force: bool) -> str:
+    """Take over one person of an archive.
+
+    Somebody who is known by the same name gets what is new, and keeps their schedule. When the two
+    do not look alike nothing is taken, unless by force.
+
+    Returns:
+        What came of it, for people.
+    """
+    here = {name_key(each.name): each for each in gallery.people()}.get(name_key(person.name))
+    if here is None:
+        if not person.templates:
+            return "left out: without a template"
+        gallery.enrol(person.name, person.templates, person.schedule)
+        return f"new, {len(person.templates)} templates"
+    known = gallery.templates(person=here.name)
     there = {(each.encoder, each.role, each.vector.tobytes()) for each in known}
-    return [
+    new = [
         each
         for each in person.templates
         if (each.encoder, each.role, each.vector.tobytes()) not in there
     ]
+    if not force and _look_different(new, known):
+        return "left out: looks like somebody else of the same name here; --force takes both as one"
+    if new:
+        gallery.enrol(here.name, new)
+    report = f"known, {len(new)} templates added"
+    if person.schedule not in (ALWAYS, here.schedule):
+        report += f"; keeps its schedule ({here.schedule}), the file has {person.schedule}"
+    return report
 
 
-def schedules_differ(person: Exported, here: Schedule) -> bool:
-    """Whether the archive would have a known person come at other times."""
-    return person.schedule not in (ALWAYS, here)
+def _look_different(new: Sequence[Template], known: Sequence[Template]) -> bool:
+    """Whether no new template is near any known one of the same encoder, though there are some."""
+    distances = [
+        float(np.sum((one.vector - other.vector) ** 2))
+        for one in new
+        for other in known
+        if (one.role, other.role) == ("own", "own") and one.encoder == other.encoder
+    ]
+    return bool(distances) and min(distances) > SAME_PERSON_DISTANCE
 
 
 def _header(line: bytes, place: str) -> dict[str, Any]:

@@ -1,0 +1,152 @@
+"""`porter enroll`: show somebody to Porter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.parameters import config_option
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+    from daemon.people.capture import Camera
+    from daemon.people.enrolment import Rejected
+    from daemon.people.gallery import Gallery
+    from daemon.people.records import Template
+    from daemon.vision.examination import Examiner
+
+EPILOG = """\b
+Examples:
+  porter enroll ada ada-1.jpg ada-2.jpg       from pictures, one face on each
+  porter enroll ada --camera                  in front of the camera
+  porter enroll ada new.jpg                   again: adds to what is known
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("name")
+@click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO]...")
+@click.option("--camera", is_flag=True, help="Take the pictures now: straight, left, right.")
+@click.option("--force", is_flag=True, help="Also if they look like somebody else.")
+@config_option
+def command(
+    name: str, photos: tuple[Path, ...], camera: bool, force: bool, path: Path | None
+) -> None:
+    """Enrol NAME from pictures or in front of the camera.
+
+    Each picture must show one face, good enough to be compared; what is rejected is named with the
+    reason. Three to five different pictures recognise better than one.
+    """
+    from daemon.config import load_config
+    from daemon.errors import SourceError
+    from daemon.people.enrolment import repeated, sort_out
+    from daemon.people.gallery import open_gallery
+    from daemon.people.matching import make_matcher
+    from daemon.people.records import EncoderId, clean_name
+    from daemon.vision.examination import open_examiner
+
+    if camera == bool(photos):
+        raise click.UsageError("give pictures, or --camera")
+    name = clean_name(name)
+    config = load_config(path)
+    examiner = open_examiner(config)
+    card = examiner.encoder.card
+    with open_gallery(config.gallery) as gallery:
+        made = (
+            _from_camera(config, examiner)
+            if camera
+            else _from_photos(photos, examiner, keep=config.gallery.keep_pictures)
+        )
+        everybody = gallery.templates(EncoderId.of(card))
+        known = _own(gallery, name, everybody)
+        kept: list[Template] = []
+        for each in made:
+            flaw = repeated(each, [*known, *kept])
+            if flaw is None:
+                kept.append(each)
+            else:
+                report(flaw)
+        if kept and not force:
+            matcher = make_matcher(everybody, card, config.faces)
+            kept, rejected = sort_out(kept, known, name, matcher)
+            for flaw in rejected:
+                report(flaw)
+            if any(flaw.reason in ("another person", "taken") for flaw in rejected):
+                click.echo("  --force enrols them all the same", err=True)
+        if not kept:
+            raise SourceError(f"{name}: nothing was enrolled: no picture was accepted")
+        gallery.enrol(name, kept)
+    total = len(known) + len(kept)
+    more = f", {total} in all" if known else ""
+    click.echo(f"{name}: enrolled with {_counted(len(kept), 'picture')}{more}")
+    if total < 3:
+        click.echo("  more pictures, each a little different, recognise better", err=True)
+
+
+def report(flaw: Rejected) -> None:
+    """Say why a picture was not taken."""
+    click.echo(f"  {flaw.source}: left out: {flaw.message}", err=True)
+
+
+def _own(gallery: Gallery, name: str, everybody: list[Template]) -> list[Template]:
+    from daemon.people.records import name_key
+
+    return [each for each in everybody if name_key(each.person) == name_key(name)]
+
+
+def _from_photos(photos: tuple[Path, ...], examiner: Examiner, *, keep: bool) -> list[Template]:
+    from daemon.errors import SourceError
+    from daemon.people.enrolment import Rejected, take
+    from daemon.vision.pictures import read_image
+
+    found = []
+    for photo in photos:
+        try:
+            taken = take(examiner, read_image(photo), photo.name, keep_picture=keep)
+        except SourceError as error:
+            taken = Rejected(str(photo), "unreadable", str(error).removeprefix(f"{photo}: "))
+        if isinstance(taken, Rejected):
+            report(taken)
+        else:
+            found.append(taken)
+    return found
+
+
+def _from_camera(config: Config, examiner: Examiner) -> list[Template]:
+    from daemon.control import Client
+    from daemon.errors import ControlError
+    from daemon.people.capture import DaemonCamera, LocalCamera
+    from daemon.people.guide import VIEW_SECONDS
+
+    # The daemon holds the camera, if it runs and looks; then it takes the pictures.
+    client = Client(config.control, patience=VIEW_SECONDS + 5)
+    try:
+        looks = client.ask("status").get("camera") is not None
+    except ControlError:
+        looks = False
+    if looks:
+        return _guide(DaemonCamera(client))
+    with LocalCamera(config.camera, examiner, config.gallery.keep_pictures) as local:
+        return _guide(local)
+
+
+def _guide(camera: Camera) -> list[Template]:
+    """Ask for one view after the other."""
+    from daemon.people.guide import PROMPTS, VIEW_SECONDS
+
+    found = []
+    for view, prompt in PROMPTS.items():
+        click.echo(f"{prompt} ...", err=True)
+        collection = camera.collect(view, VIEW_SECONDS)
+        for flaw, count in collection.rejected.values():
+            click.echo(f"  {_counted(count, 'picture')} left out: {flaw.message}", err=True)
+        best = collection.best
+        click.echo(f"  took the best {len(best)} of {len(collection.good)}", err=True)
+        found += best
+    return found
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
