@@ -22,21 +22,15 @@ from daemon.audio.pipeline import Orders, Pipeline, describe_model
 from daemon.audio.sources import make_source
 from daemon.bus import Bus, Sink
 from daemon.config import Config
-from daemon.control import Control, socket_path
 from daemon.door import inputs
-from daemon.door.actuators import make_actuator
-from daemon.door.badge import BadgeReader
-from daemon.door.door import Door
-from daemon.door.events import DoorChallenge, DoorEvent, DoorUnlocked
-from daemon.door.orders import claim, obey
-from daemon.door.policy import Rules
-from daemon.errors import ControlError, PorterError
+from daemon.door.entrance import Entrance
+from daemon.door.events import DoorEvent
+from daemon.errors import PorterError
 from daemon.events import Data, Event, Started, Stopped, WakeDetected, event_source, rfc3339
 from daemon.inference import choose_providers
 from daemon.notify import Notifier, watchdog_seconds
 from daemon.sinks.command import Commands
 from daemon.sinks.jsonl import open_file, standard_output
-from daemon.vision.challenge import draw
 from daemon.vision.events import FaceRecognized
 
 if TYPE_CHECKING:
@@ -75,11 +69,9 @@ class Service:
         self._config = Config()
         self._pipeline: Pipeline | None = None
         self._sight: Sight | None = None
-        self._door: Door | None = None
-        self._early: list[DoorEvent] | None = []
+        self._door: Entrance | None = None
+        self._early: list[Event] | None = []
         """What the door said before it was said that Porter has started; None since then."""
-        self._control: Control | None = None
-        self._badges: asyncio.Task[None] | None = None
         self._unready = 0
         """Pipelines that have not run once yet."""
         self._running = 0
@@ -142,38 +134,17 @@ class Service:
             )
         for sink in (standard_output(), *self._replaceable):
             self._bus.add(sink)
-        self._door = Door(_rules(config), make_actuator(config.door), self._say_door, draw)
+        self._door = Entrance(config, self._sight, self._say_door, self._status, self._end_by)
         await self._door.start()
-        await self._open_control(config)
-        if config.door.badge:
-            reader = BadgeReader(
-                config.door.badge.device, self._badge, config.camera.reopen_backoff
-            )
-            self._badges = asyncio.create_task(reader.run())
-            self._badges.add_done_callback(self._badges_ended)
         self._publish(self._started(detectors), "daemon")
         early, self._early = self._early, None
         for event in early or []:
-            self._say_door(event)
+            self._bus.publish(event)
         self._unready = self._running = len(self._threads)
         if not self._threads:
             self._become_ready()
         for thread in self._threads:
             thread.start()
-
-    async def _open_control(self, config: Config) -> None:
-        control = Control(socket_path(config.control))
-        try:
-            await control.start()
-        except ControlError as error:
-            # Who only listens can do without; a door must answer to `porter lock`.
-            if config.door.mode != "wake" or config.door.actuator != "dry-run":
-                raise
-            log.warning("%s; going on without", error)
-            return
-        assert self._door is not None
-        obey(control, self._door, self._resolve, self._status)
-        self._control = control
 
     @property
     def _threads(self) -> list[Pipeline | CameraPipeline]:
@@ -225,36 +196,17 @@ class Service:
         if self._sight and isinstance(data, FaceRecognized):
             self._sight.remember(event.id, data.person, data.track)
 
-    def _say_door(self, event: DoorEvent) -> None:
-        if self._early is not None:
+    def _say_door(self, data: DoorEvent) -> Event:
+        event = self._event(data, "door")
+        if self._early is None:
+            self._bus.publish(event)
+        else:
             self._early.append(event)
-            return
-        published = self._publish(event, "door")
-        if self._sight and isinstance(event, DoorUnlocked) and event.evidence and event.person:
-            self._sight.remember(published.id, event.person, event.evidence.track)
-        if self._sight and isinstance(event, DoorChallenge):
-            self._sight.begin_challenge(event)
-        if self._sight and self._door:
-            self._sight.follow(self._door.state.phase)
+        return event
 
     def _tell_door(self, given: inputs.Input) -> None:
         if self._door:
             self._door.handle(given)
-
-    def _resolve(self, identity: str) -> str | None:
-        """The person whom a claim names, if there is one."""
-        return self._sight.resolve(identity) if self._sight else None
-
-    def _badge(self, identity: str) -> None:
-        assert self._door is not None
-        try:
-            claim(self._door, self._resolve, identity)
-        except PorterError as error:
-            log.warning("badge: %s", error)
-
-    def _badges_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (failure := task.exception()):
-            self._end_by(failure)
 
     def _status(self) -> dict[str, Any]:
         """What `porter status` shows besides the door."""
@@ -270,9 +222,13 @@ class Service:
         }
 
     def _publish(self, data: Data, pipeline: str) -> Event:
-        event = Event(source=event_source(pipeline), time=rfc3339(time.time()), data=data)
+        event = self._event(data, pipeline)
         self._bus.publish(event)
         return event
+
+    def _event(self, data: Data, pipeline: str) -> Event:
+        """What has happened now."""
+        return Event(source=event_source(pipeline), time=rfc3339(time.time()), data=data)
 
     def _one_ended(self) -> None:
         self._running -= 1
@@ -295,10 +251,6 @@ class Service:
 
     async def _stop(self, reason: Reason, message: str | None) -> None:
         self._notifier.stopping()
-        if self._badges:
-            self._badges.cancel()
-        if self._control:
-            await self._control.stop()
         if self._door:
             await self._door.stop()
         for thread in self._threads:
@@ -372,10 +324,11 @@ class Service:
 
     def _apply(self, config: Config, detectors: list[Detector], sinks: list[Sink]) -> None:
         diagnostics.configure(config.log.level)
-        for what in _fixed(self._config, config):
-            log.warning("%s takes effect when Porter is started again", what)
+        for section in ("audio", "camera"):
+            if getattr(config, section).enabled != getattr(self._config, section).enabled:
+                log.warning("%s.enabled takes effect when Porter is started again", section)
         if self._door:
-            self._door.rules = _rules(config)
+            self._door.change(config)
         if self._pipeline:
             unchanged = config.audio == self._config.audio
             source = None if unchanged else make_source(config.audio)
@@ -389,27 +342,6 @@ class Service:
             self._bus.add(sink)
         self._replaceable = sinks
         self._config = config
-
-
-def _fixed(old: Config, new: Config) -> list[str]:
-    """Settings that differ and that a running Porter cannot change."""
-    pairs = {
-        "audio.enabled": (old.audio.enabled, new.audio.enabled),
-        "camera.enabled": (old.camera.enabled, new.camera.enabled),
-        "door.actuator": (_lock(old), _lock(new)),
-        "door.badge": (old.door.badge, new.door.badge),
-        "control.path": (old.control, new.control),
-    }
-    return [name for name, (before, after) in pairs.items() if before != after]
-
-
-def _lock(config: Config) -> object:
-    door = config.door
-    return door.actuator, door.command, door.gpio, door.max_unlock_seconds
-
-
-def _rules(config: Config) -> Rules:
-    return Rules(config.door, config.faces.liveness)
 
 
 def _sinks(config: Config) -> list[Sink]:

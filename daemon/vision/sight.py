@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 from daemon.cards import ModelCard
 from daemon.config import Config
+from daemon.control import Control
 from daemon.door.events import DoorChallenge
 from daemon.door.inputs import Input
 from daemon.door.state import Armed, Challenged, Phase
 from daemon.events import Data
 from daemon.inference import choose_providers
+from daemon.people.capture import COMMAND, CaptureDesk, CaptureOrder, Observer
 from daemon.people.roster import Roster
 from daemon.vision.detector import open_detector
 from daemon.vision.encoder import open_encoder
+from daemon.vision.examination import Examiner
 from daemon.vision.pipeline import CameraPipeline
 from daemon.vision.recognition import Recognizer
 from daemon.vision.settings import CameraConfig
@@ -26,6 +29,7 @@ class Change:
 
     recognizer: Recognizer
     roster: Roster
+    examiner: Examiner
     camera: CameraConfig | None
     """None: the camera stays as it is."""
 
@@ -56,7 +60,9 @@ class Sight:
         self._config = config
         self._challenged = False
         self.cards: list[ModelCard] = []
-        self._recognizer, self._roster = self._load(config)
+        loaded = self.prepare(config)
+        self._recognizer, self._roster = loaded.recognizer, loaded.roster
+        self._examiner = loaded.examiner
         self.pipeline = CameraPipeline(config.camera, self._recognizer, publish, looking, finished)
 
     def open(self) -> None:
@@ -75,6 +81,22 @@ class Sight:
     def people(self) -> int:
         """How many are known."""
         return self._roster.count
+
+    def obey(self, control: Control) -> None:
+        """Take pictures for `porter enroll --camera`, while the camera goes on being looked at."""
+        desk = CaptureDesk(
+            self._examiner,
+            self.pipeline.description,
+            self._config.gallery.keep_pictures,
+            self._observe,
+        )
+        control.on(COMMAND, CaptureOrder, desk.capture)
+
+    def _observe(self, observer: Observer | None) -> None:
+        def change() -> None:
+            self._recognizer.observer = observer
+
+        self.pipeline.do(change)
 
     def begin_challenge(self, asked: DoorChallenge) -> None:
         """Watch whether a tracked face turns as it was asked to."""
@@ -114,25 +136,28 @@ class Sight:
         Raises:
             PorterError: as when Porter starts.
         """
-        recognizer, roster = self._load(config)
-        same = config.camera == self._config.camera
-        return Change(recognizer, roster, None if same else config.camera)
-
-    def change(self, change: Change, config: Config) -> None:
-        """Look with what was prepared from now on."""
-        self._roster.close()
-        self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
-        self.pipeline.do(lambda: self.pipeline.change(change.recognizer, change.camera))
-
-    def _load(self, config: Config) -> tuple[Recognizer, Roster]:
         providers = choose_providers(config.inference.provider)
         threads = config.inference.threads
         detector = open_detector(config.faces.detector, providers, threads)
         encoder = open_encoder(config.faces.encoder, providers, threads)
         self.cards = [detector.card, encoder.card]
         roster = Roster(config.gallery, encoder.card, config.faces)
-        live = config.camera.pace == "realtime"
         recognizer = Recognizer(
-            detector, encoder, roster, config.faces, self._publish, self._tell, live=live
+            detector,
+            encoder,
+            roster,
+            config.faces,
+            self._publish,
+            self._tell,
+            live=config.camera.pace == "realtime",
         )
-        return recognizer, roster
+        examiner = Examiner(detector, encoder, config.faces.quality)
+        same = config.camera == self._config.camera
+        return Change(recognizer, roster, examiner, None if same else config.camera)
+
+    def change(self, change: Change, config: Config) -> None:
+        """Look with what was prepared from now on."""
+        self._roster.close()
+        self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
+        self._examiner = change.examiner
+        self.pipeline.do(lambda: self.pipeline.change(change.recognizer, change.camera))
