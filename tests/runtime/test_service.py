@@ -116,7 +116,7 @@ def test_the_watchdog_is_fed_while_there_is_life_and_only_then(
     daemon = start("--config", config, "--pipe", env=environment)
     microphone = Microphone(daemon)
     assert {manager.next(), manager.next()} == {"READY=1", "WATCHDOG=1"}
-    assert manager.watchdogs_within(2) >= 6  # at least one in half of each 0.6 s
+    assert manager.watchdogs_within(2) >= 4  # one in each 0.6 s, on a busy machine, too
     with frozen(daemon.pipeline_thread()):
         manager.watchdogs_within(0.5)  # what it had earned before
         assert manager.watchdogs_within(2) == 0
