@@ -65,7 +65,7 @@ class DryRun:
 
     def lock(self) -> None:
         """Say so."""
-        log.info("dry run: locked")
+        log.debug("dry run: locked")
 
     async def close(self) -> None:
         """Nothing is held."""
