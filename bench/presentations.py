@@ -40,6 +40,8 @@ NECK = 9.0
 """Centimetres from the middle of the eyes back to where a head turns."""
 ARM = (38.0, 55.0)
 """Centimetres at which a print is held before the camera; a phone is held at half of it."""
+TURNED = (32.0, 50.0)
+"""Degrees by which people turn the head who are asked to turn it well to the side: assumed."""
 STAND = (50.0, 85.0)
 """Centimetres at which a person stands before the camera."""
 
@@ -98,7 +100,7 @@ def _asked(person: Person, asked: tuple[Side, ...], rng: Rng) -> Iterator[View]:
 def _turned(steps: tuple[Side, ...], rng: Rng) -> Path:
     frames = _frames(steps)
     path = held(rng, frames, rng.uniform(*STAND))
-    yaw = turning(rng, steps, frames, rng.uniform(25, 42))
+    yaw = turning(rng, steps, frames, rng.uniform(*TURNED))
     angles = path.angles + np.column_stack([yaw, 0.15 * yaw * rng.normal(0, 0.7), 0 * yaw])
     return replace(path, angles=angles)
 

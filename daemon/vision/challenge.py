@@ -9,6 +9,7 @@ jumps, through what lies between. docs/security.md says what this stops, and wha
 
 from __future__ import annotations
 
+import math
 import secrets
 from dataclasses import dataclass
 from typing import Literal
@@ -23,13 +24,15 @@ Failure = Literal["too slow", "wrong side", "jump", "lost", "other person", "fla
 
 DRAWS: tuple[tuple[Side, ...], ...] = (("left",), ("right",), ("left", "right"), ("right", "left"))
 """What can be asked: each is as likely as the others."""
-TURN = 20.0
-"""Degrees to a side that count as turned."""
+TURN = 24.0
+"""Degrees to a side that count as turned. Noses differ, so people should turn by 35 and more."""
 FRONT = 10.0
 """Degrees to a side within which a face looks into the camera."""
-BETWEEN = 1
-"""Pictures on the way from the front to a side that must have been seen, or a turn does not count:
-whoever turns faster than about 100 degrees a second has to do it again."""
+BETWEEN = 2
+"""Pictures on the way from the front to a side that must have been seen. A turn that is too fast
+for that, or jumps, does not count: it has to be made again, more slowly."""
+STEP_DEGREES, STEP_SPEED = 12.0, 60.0
+"""Degrees, and degrees a second, that a turn may advance from one picture to the next."""
 LOPSIDED = 15.0
 """Degrees that a face may seem turned when it looks into the camera: noses are not all straight."""
 BEFORE = 3
@@ -38,8 +41,6 @@ AFTER = 2
 """The same after each turn."""
 GAP_SECONDS = 0.45
 """Longest time between two pictures of the face: at 10 a second, three may be missed."""
-JUMP_DEGREES = 32.0
-"""A face does not turn further between two pictures."""
 JUMP_PLACE = 0.8
 """It does not move further between two pictures: in sizes of the face."""
 JUMP_SIZE = 1.4
@@ -87,6 +88,7 @@ class Challenge:
         self._looks_for: Literal["front", "turn"] = "front"
         self._settled = 0
         self._between = 0
+        self._broken = False
         self._over: Progress | None = None
 
     def update(
@@ -127,15 +129,18 @@ class Challenge:
             return _failed("other person")
         if flat:
             return _failed("flat")
-        self._last_seen = time
+        passed, self._last_seen = time - self._last_seen, time
         look = _look(landmarks)
         if self._last is not None and look.jumped_from(self._last):
             return _failed("jump")
+        leapt = self._last is not None and (
+            abs(look.yaw - self._last.yaw) > STEP_DEGREES + STEP_SPEED * passed
+        )
         self._last = look
         if self._zero is None:
             self._find_front(look)
             return None
-        return self._follow(look.yaw - self._zero)
+        return self._follow(look.yaw - self._zero, leapt)
 
     def _find_front(self, look: _Look) -> None:
         """Every face is a little lopsided: what its own front measures is its zero."""
@@ -147,7 +152,7 @@ class Challenge:
             self._zero = float(np.median(self._front))
             self._looks_for = "turn"
 
-    def _follow(self, yaw: float) -> Progress | None:
+    def _follow(self, yaw: float, leapt: bool) -> Progress | None:
         self._recent = [*self._recent[-2:], yaw]
         smooth = float(np.median(self._recent))
         if self._looks_for == "front":
@@ -158,16 +163,18 @@ class Challenge:
                 return None
             self._step += 1
             self._settled = self._between = 0
+            self._broken = False
             self._looks_for = "turn"
             return Progress("passed", None) if self._step == len(self.steps) else None
         towards = smooth * _sign(self.steps[self._step])
         if towards <= -TURN:
             return _failed("wrong side")
-        if abs(yaw) < 0.35 * TURN:
-            self._between = 0
+        if abs(yaw) < FRONT:
+            self._between, self._broken = 0, False
         elif abs(yaw) < TURN:
             self._between += 1
-        if towards >= TURN and self._between >= BETWEEN:
+        self._broken = self._broken or leapt
+        if towards >= TURN and self._between >= BETWEEN and not self._broken:
             self._looks_for = "front"
         return None
 
@@ -183,11 +190,8 @@ class _Look:
 
     def jumped_from(self, last: _Look) -> bool:
         size = max(self.size, last.size)
-        return (
-            abs(self.yaw - last.yaw) > JUMP_DEGREES
-            or np.hypot(self.x - last.x, self.y - last.y) > JUMP_PLACE * size
-            or size > JUMP_SIZE * min(self.size, last.size)
-        )
+        moved = math.hypot(self.x - last.x, self.y - last.y)
+        return moved > JUMP_PLACE * size or size > JUMP_SIZE * min(self.size, last.size)
 
 
 def _look(landmarks: Array) -> _Look:

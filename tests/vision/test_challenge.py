@@ -20,9 +20,9 @@ draws = st.sampled_from(DRAWS)
 Frame = tuple[float, Points | None]
 
 
-def turn(steps: Iterable[Side], amount: float = 30.0, fps: float = 10.0) -> list[float]:
+def turn(steps: Iterable[Side], amount: float = 36.0, fps: float = 10.0) -> list[float]:
     """Yaw of every frame of one who waits, turns to each side and looks back in between."""
-    there = np.sin(np.linspace(0, np.pi, round(1.6 * fps)))
+    there = np.sin(np.linspace(0, np.pi, round(2 * fps))) ** 2
     yaw = [0.0] * round(0.8 * fps)
     for side in steps:
         yaw += [*(there * (amount if side == "left" else -amount)), *[0.0] * round(0.4 * fps)]
@@ -48,10 +48,10 @@ def heads(yaw: Iterable[float], fps: float = 10.0) -> list[Frame]:
     return frames(yaw, lambda each: landmarks_of(yaw=each), fps)
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(
     steps=draws,
-    amount=st.floats(27, 42),
+    amount=st.floats(33, 46),
     fps=st.sampled_from([8.0, 10.0, 15.0, 30.0]),
     nose=st.floats(0.9, 1.2),
     lopsided=st.floats(-8, 8),
@@ -67,7 +67,7 @@ def test_a_head_that_turns_as_asked_passes(
     assert run(steps, shown, noise=0.7, seed=seed).state == "passed"
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     steps=draws,
     amount=st.floats(0, 65),
@@ -96,6 +96,7 @@ def test_no_motion_of_a_picture_passes(
     assert result.state != "passed"
 
 
+@settings(max_examples=20)
 @given(steps=draws, seed=st.integers(0, 1000))
 def test_a_still_picture_is_too_slow(steps: tuple[Side, ...], seed: int) -> None:
     still = frames([0.0] * 100, lambda _: seen(PICTURE))
@@ -138,14 +139,20 @@ def test_a_few_pictures_may_be_missed_but_not_many(missing: int, failure: str | 
 
 
 def test_pictures_that_are_switched_do_not_pass() -> None:
-    switched = [0.0] * 8 + [27.0] * 8 + [0.0] * 8
-    for seed in range(20):
-        assert run(("left",), heads(switched * 2), noise=0.7, seed=seed).state == "pending"
-    assert run(("left",), heads([0.0] * 8 + [42.0] * 8)).failure == "jump"
+    for yaw in (TURN + 2, 35.0, 50.0):
+        switched = [0.0] * 8 + [yaw] * 8 + [0.0] * 8
+        for seed in range(10):
+            assert run(("left",), heads(switched * 2), noise=0.7, seed=seed).state == "pending"
+
+
+def test_who_turns_too_fast_may_do_it_again_more_slowly() -> None:
+    hasty = [0.0] * 8 + [30.0] * 3 + [0.0] * 5
+    assert run(("left",), heads(hasty)).state == "pending"
+    assert run(("left",), heads(hasty + turn(("left",)))).state == "passed"
 
 
 def test_a_gap_cannot_hide_a_switch() -> None:
-    before, after = heads([0.0] * 8), heads([0.0] * 11 + [27.0] * 8 + [0.0] * 8)[11:]
+    before, after = heads([0.0] * 8), heads([0.0] * 11 + [30.0] * 8 + [0.0] * 8)[11:]
     assert run(("left",), before + after).state == "pending"
 
 
