@@ -23,9 +23,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(models: Path) -> dict[str, str]:
-    """The environment for a Porter that uses these models."""
-    return base_environment(models)
+def environment(models: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment for a Porter that uses these models, with a gallery and socket of its own."""
+    own = base_environment(models) | {"STATE_DIRECTORY": str(tmp_path / "state")}
+    own.pop("XDG_RUNTIME_DIR", None)
+    return own
 
 
 @pytest.fixture

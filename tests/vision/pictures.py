@@ -50,6 +50,10 @@ class Stream:
         self.port = 0
 
     @property
+    def runs(self) -> bool:
+        return self._server is not None
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/video.mjpg"
 

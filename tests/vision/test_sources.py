@@ -123,7 +123,7 @@ def stream() -> Iterator[Stream]:
     server = Stream()
     server.start()
     yield server
-    if server._server is not None:
+    if server.runs:
         server.cut()
 
 

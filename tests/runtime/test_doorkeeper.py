@@ -1,0 +1,422 @@
+"""The doorkeeper as a whole: people are enrolled, walk up on video or stream, and the door decides.
+
+With the models that ship and the portraits of the demo; the daemon is a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from daemon.vision.frames import Image
+from daemon.vision.video import VideoSource
+from tests.runtime.process import Daemon, Json, events, porter
+from tests.vision.pictures import Stream
+
+DEMO = Path(__file__).resolve().parents[2] / "assets/demo"
+PHOTO, VIDEO = DEMO / "enrolled.jpg", DEMO / "walk-up.mp4"
+NAME = "Eileen"
+EMPTY, ENROLLED, STRANGER = 2.0, 9.0, 17.0
+"""Seconds in the video at which the corridor is empty, or somebody stands close."""
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Image]:
+    """The video, ten pictures a second."""
+    source = VideoSource(VIDEO, 10, paced=False)
+    source.open()
+    found = []
+    while (frame := source.read()) is not None:
+        found.append(frame.image.copy())
+    source.close()
+    return found
+
+
+@pytest.fixture
+def camera(pictures: list[Image]) -> Iterator[Stream]:
+    """A network camera that shows the empty corridor."""
+    stream = Stream(fps=10)
+    stream.picture = pictures[round(10 * EMPTY)]
+    stream.start()
+    yield stream
+    if stream.runs:
+        stream.cut()
+
+
+def settings(path: Path, **sections: Any) -> Path:
+    """A configuration that does not listen; liveness is off, since portraits are flat."""
+    content: Json = {
+        "audio": {"enabled": False},
+        "faces": {"liveness": {"mode": "off"}},
+        "door": {"mode": "face", "unlock_seconds": 0.5, "cooldown_seconds": 0.0},
+    }
+    for name, section in sections.items():
+        content[name] = content.get(name, {}) | section
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def on_video(**more: Any) -> Json:
+    return {"enabled": True, "source": "file", "path": str(VIDEO), "pace": "fast"} | more
+
+
+def on_stream(stream: Stream) -> Json:
+    backoff = {"initial": 0.1, "maximum": 0.5}
+    return {
+        "enabled": True,
+        "source": "stream",
+        "url": stream.url,
+        "stall_seconds": 1.0,
+        "reopen_backoff": backoff,
+    }
+
+
+def enrol(environment: dict[str, str], config: Path, name: str = NAME) -> None:
+    done = porter("enroll", "--config", config, name, PHOTO, environment=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def of(found: list[Json], kind: str) -> list[Json]:
+    return [each["data"] for each in found if each["type"] == f"porter.{kind}"]
+
+
+def test_the_door_opens_for_who_was_enrolled_and_not_for_the_stranger(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    config = settings(tmp_path / "c.yaml", camera=on_video())
+    enrol(environment, config)
+    done = porter("run", "--config", config, environment=environment)
+    assert done.returncode == 0, done.stderr
+    found = events(done.stdout)
+    assert found[0]["data"]["people"] == 1
+    assert found[0]["data"]["camera"].startswith(str(VIDEO))
+    recognized, unlocked = of(found, "face.recognized"), of(found, "door.unlocked")
+    assert {each["person"] for each in recognized} == {NAME}
+    assert unlocked
+    for each in unlocked:
+        assert (each["cause"], each["person"], each["seconds"]) == ("face", NAME, 0.5)
+        proof = each["evidence"]
+        assert proof["score"] < proof["threshold"]
+        assert proof["frames"] >= 3
+    assert of(found, "face.unknown")
+    denied = of(found, "door.denied")
+    assert "unknown" in {each["reason"] for each in denied}
+    # What the stranger was seen at, nobody was recognised at.
+    strangers = {each["track"] for each in of(found, "face.unknown")}
+    assert not strangers & {each["track"] for each in recognized}
+    stopped = found[-1]["data"]
+    assert stopped["unlocks"] == len(unlocked)
+    assert stopped["pictures"] == 320
+
+
+def test_with_nobody_enrolled_everybody_is_unknown(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    config = settings(tmp_path / "c.yaml", camera=on_video())
+    found = events(porter("run", "--config", config, environment=environment).stdout)
+    assert len(of(found, "face.unknown")) >= 3
+    assert not of(found, "door.unlocked")
+
+
+def test_a_picture_that_is_held_up_and_moved_passes_no_challenge(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The people of the video are flat portraits, moved, scaled and turned."""
+    config = settings(
+        tmp_path / "c.yaml",
+        camera=on_video(pace="realtime"),
+        faces={"liveness": {"mode": "challenge", "challenge_seconds": 3.0}},
+    )
+    enrol(environment, config)
+    found = events(porter("run", "--config", config, environment=environment).stdout)
+    assert of(found, "door.challenge")
+    assert not of(found, "door.unlocked")
+    assert "challenge failed" in {each["reason"] for each in of(found, "door.denied")}
+
+
+def test_a_still_picture_passes_no_challenge(
+    environment: dict[str, str],
+    tmp_path: Path,
+    camera: Stream,
+    pictures: list[Image],
+    start: Callable[..., Daemon],
+) -> None:
+    config = settings(
+        tmp_path / "c.yaml",
+        camera=on_stream(camera),
+        faces={"liveness": {"mode": "challenge", "challenge_seconds": 2.0}},
+    )
+    enrol(environment, config)
+    daemon = start("--config", config)
+    daemon.wait_for("porter.started")
+    camera.picture = pictures[round(10 * ENROLLED)]
+    daemon.wait_for("porter.door.challenge")
+    denied = daemon.wait_for("porter.door.denied")
+    assert denied["data"]["reason"] == "challenge failed"
+    daemon.stop()
+    assert not of(daemon.seen, "door.unlocked")
+
+
+def test_who_is_enrolled_while_it_runs_is_known_without_a_restart_and_gone_when_removed(
+    environment: dict[str, str],
+    tmp_path: Path,
+    camera: Stream,
+    pictures: list[Image],
+    start: Callable[..., Daemon],
+) -> None:
+    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
+    daemon = start("--config", config)
+    daemon.wait_for("porter.started")
+    person, empty = (pictures[round(10 * at)] for at in (ENROLLED, EMPTY))
+    camera.picture = person
+    daemon.wait_for("porter.face.unknown")
+    enrol(environment, config)
+    unlocked = daemon.wait_for("porter.door.unlocked")
+    assert unlocked["data"]["person"] == NAME
+    camera.picture = empty
+    done = porter("people", "remove", NAME, "--yes", "--config", config, environment=environment)
+    assert done.returncode == 0, done.stderr
+    daemon.wait_for_log("0 people known")
+    camera.picture = person
+    daemon.wait_for("porter.face.unknown")
+
+
+def test_a_lost_camera_is_reported_and_opens_nothing(
+    environment: dict[str, str],
+    tmp_path: Path,
+    camera: Stream,
+    pictures: list[Image],
+    start: Callable[..., Daemon],
+) -> None:
+    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
+    enrol(environment, config)
+    daemon = start("--config", config)
+    daemon.wait_for("porter.started")
+    time.sleep(0.5)
+    camera.cut()
+    daemon.wait_for("porter.camera.lost")
+    assert not of(daemon.seen, "door.unlocked")
+    camera.picture = pictures[round(10 * ENROLLED)]
+    camera.start()
+    daemon.wait_for("porter.camera.restored")
+    daemon.wait_for("porter.door.unlocked")
+    code, _ = daemon.stop()
+    assert code == 0
+    assert daemon.seen[-2]["type"] == "porter.door.locked"
+
+
+def lock_script(tmp_path: Path) -> tuple[Json, Path]:
+    """An actuator that writes what it is told, with the time, into a file."""
+    record = tmp_path / "lock.txt"
+    script = tmp_path / "lock.sh"
+    script.write_text(f'#!/bin/sh\necho "$1 $(date +%s.%N)" >> "{record}"\n')
+    script.chmod(0o755)
+    command = {"unlock": [str(script), "unlock"], "lock": [str(script), "lock"]}
+    return {"actuator": "command", "command": command}, record
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_daemon_that_is_killed_or_frozen_while_the_door_is_open_leaves_it_locked(
+    environment: dict[str, str],
+    tmp_path: Path,
+    camera: Stream,
+    pictures: list[Image],
+    start: Callable[..., Daemon],
+    number: signal.Signals,
+) -> None:
+    actuator, record = lock_script(tmp_path)
+    config = settings(
+        tmp_path / "c.yaml", camera=on_stream(camera), door=actuator | {"unlock_seconds": 2.0}
+    )
+    enrol(environment, config)
+    daemon = start("--config", config)
+    daemon.wait_for("porter.started")
+    camera.picture = pictures[round(10 * ENROLLED)]
+    daemon.wait_for("porter.door.unlocked")
+    deadline = time.monotonic() + 5
+    while "unlock" not in record.read_text().split():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(daemon.process.pid, number)
+    deadline = time.monotonic() + 6
+    while record.read_text().split()[-2] != "lock":
+        assert time.monotonic() < deadline, record.read_text()
+        time.sleep(0.05)
+
+
+def test_a_claim_opens_for_the_person_claimed_and_for_nobody_else(
+    environment: dict[str, str],
+    tmp_path: Path,
+    camera: Stream,
+    pictures: list[Image],
+    start: Callable[..., Daemon],
+) -> None:
+    config = settings(
+        tmp_path / "c.yaml", camera=on_stream(camera), door={"mode": "id+face", "arm_seconds": 5.0}
+    )
+    enrol(environment, config)
+    daemon = start("--config", config)
+    daemon.wait_for("porter.started")
+    camera.picture = pictures[round(10 * ENROLLED)]
+    daemon.wait_for("porter.face.recognized")
+    assert not of(daemon.seen, "door.unlocked"), "nobody has claimed anything yet"
+
+    def claim(name: str) -> subprocess.CompletedProcess[str]:
+        return porter("claim", name, "--config", config, environment=environment)
+
+    refused = claim("Nobody")
+    assert refused.returncode != 0
+    assert "nobody is known as Nobody" in refused.stderr
+    assert claim(NAME.lower()).returncode == 0
+    unlocked = daemon.wait_for("porter.door.unlocked")
+    assert (unlocked["data"]["cause"], unlocked["data"]["person"]) == ("id+face", NAME)
+    daemon.wait_for("porter.door.locked")
+    camera.picture = pictures[round(10 * STRANGER)]
+    time.sleep(1.0)
+    assert claim(NAME).returncode == 0
+    denied = daemon.wait_for("porter.door.denied")
+    assert denied["data"]["reason"] in ("unknown", "nobody came")
+    assert len(of(daemon.seen, "door.unlocked")) == 1
+
+
+def test_orders_are_obeyed_and_on_record(
+    environment: dict[str, str], tmp_path: Path, camera: Stream, start: Callable[..., Daemon]
+) -> None:
+    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
+    daemon = start("--config", config)
+    daemon.wait_for("porter.started")
+
+    def ask(*words: str) -> subprocess.CompletedProcess[str]:
+        return porter(*words, "--config", config, environment=environment)
+
+    assert ask("unlock", "--for", "20s", "--reason", "a parcel").returncode == 0
+    unlocked = daemon.wait_for("porter.door.unlocked")["data"]
+    assert unlocked["cause"] == "manual"
+    assert unlocked["reason"].startswith("a parcel (by ")
+    assert json.loads(ask("status", "--json").stdout)["door"]["state"] == "held"
+    assert ask("lock").returncode == 0
+    locked = daemon.wait_for("porter.door.locked")["data"]
+    assert locked["reason"] == "manual"
+    status = json.loads(ask("status", "--json").stdout)
+    assert status["door"]["state"] == "locked"
+    assert status["camera"]["people"] == 0
+
+
+def test_the_running_daemon_takes_the_pictures_of_an_enrolment(
+    environment: dict[str, str],
+    tmp_path: Path,
+    camera: Stream,
+    pictures: list[Image],
+    start: Callable[..., Daemon],
+) -> None:
+    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
+    daemon = start("--config", config)
+    daemon.wait_for("porter.started")
+    camera.picture = pictures[round(10 * ENROLLED)]
+    done = porter("enroll", NAME, "--camera", "--config", config, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert f"{NAME}: enrolled" in done.stdout
+    assert daemon.wait_for("porter.door.unlocked")["data"]["person"] == NAME
+
+
+def test_a_wrong_match_that_is_reported_does_not_happen_again(
+    environment: dict[str, str],
+    tmp_path: Path,
+    camera: Stream,
+    pictures: list[Image],
+    start: Callable[..., Daemon],
+) -> None:
+    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
+    enrol(environment, config)
+    daemon = start("--config", config)
+    daemon.wait_for("porter.started")
+    camera.picture = pictures[round(10 * ENROLLED)]
+    daemon.wait_for("porter.face.recognized")
+    unlocked = daemon.wait_for("porter.door.unlocked")
+    camera.picture = pictures[round(10 * EMPTY)]
+    time.sleep(1.5)
+    said = porter(
+        "people", "not", NAME, unlocked["id"], "--config", config, environment=environment
+    )
+    assert said.returncode == 0, said.stderr
+    daemon.wait_for_log("the gallery has changed")
+    camera.picture = pictures[round(10 * ENROLLED)]
+    unsure = daemon.wait_for("porter.face.unsure")
+    assert unsure["data"]["reason"] == "decoy"
+    assert len(of(daemon.seen, "door.unlocked")) == 1
+
+
+def test_other_rules_take_effect_with_a_reload(
+    environment: dict[str, str],
+    tmp_path: Path,
+    camera: Stream,
+    pictures: list[Image],
+    start: Callable[..., Daemon],
+) -> None:
+    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
+    enrol(environment, config)
+    daemon = start("--config", config)
+    daemon.wait_for("porter.started")
+    time.sleep(0.5)
+    settings(config, camera=on_stream(camera), door={"mode": "wake"})
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("reloaded")
+    camera.picture = pictures[round(10 * ENROLLED)]
+    daemon.wait_for("porter.face.recognized")
+    time.sleep(1.0)
+    daemon.stop()
+    assert not of(daemon.seen, "door.unlocked")
+
+
+@pytest.mark.parametrize("what", ["camera", "gallery", "key", "model"])
+def test_what_is_missing_or_damaged_is_one_clear_line_and_the_door_stays_locked(
+    environment: dict[str, str], tmp_path: Path, what: str
+) -> None:
+    config = settings(tmp_path / "c.yaml", camera=on_video())
+    enrol(environment, config)
+    state = Path(environment["STATE_DIRECTORY"])
+    if what == "camera":
+        settings(config, camera=on_video(path=str(tmp_path / "none.mp4")))
+    elif what == "gallery":
+        (state / "gallery.db").write_bytes(b"no database" * 500)
+    elif what == "key":
+        (state / "gallery.key").write_bytes(os.urandom(32))
+    else:
+        settings(config, camera=on_video(), faces={"encoder": str(tmp_path / "none.onnx")})
+    done = porter("run", "--config", config, environment=environment)
+    assert done.returncode not in (0, 1, 2)
+    errors = [line for line in done.stderr.splitlines() if "INFO" not in line]
+    assert len(errors) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not of(events(done.stdout), "door.unlocked")
+
+
+def test_pictures_in_a_folder_are_looked_at(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "pile"
+    folder.mkdir()
+    photo = cv2.imread(str(PHOTO))
+    rng = np.random.default_rng(0)
+    for number in range(5):
+        noisy = np.clip(photo + rng.normal(0, 4, photo.shape), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), noisy)
+    (folder / "9.jpg").write_bytes(b"broken")
+    camera = {"enabled": True, "source": "folder", "path": str(folder), "pace": "fast"}
+    config = settings(tmp_path / "c.yaml", camera=camera)
+    enrol(environment, config)
+    done = porter("run", "--config", config, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "9.jpg: not a picture" in done.stderr
+    found = events(done.stdout)
+    assert of(found, "face.recognized")[0]["person"] == NAME
+    assert found[-1]["data"]["pictures"] == 5
