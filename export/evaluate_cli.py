@@ -1,4 +1,4 @@
-"""`porter-export evaluate`: measures models on recordings."""
+"""`porter-export evaluate`: measures models on recordings and pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from export.embedding.evaluate_cli import faces
+
 if TYPE_CHECKING:
     from export.data.manifests import Clip
     from export.wake.conditions import Condition
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def evaluate() -> None:
-    """Measure a model on recordings."""
+    """Measure a model on recordings or pictures."""
+
+
+evaluate.add_command(faces)
 
 
 @evaluate.command()

@@ -96,7 +96,7 @@ def align(
     """
     matrix = similarity(landmarks, template)
     if (matrix[0, 0] ** 2 + matrix[1, 0] ** 2) < SHRINK**2:
-        image, matrix = _shrunk(image, landmarks, template)
+        image, matrix = _shrunk(image, landmarks, template, max(size))
     crop = cv2.warpAffine(image, matrix, size, dst=out, flags=cv2.INTER_LINEAR)
     return np.asarray(crop, np.uint8)
 
@@ -106,17 +106,22 @@ SHRINK = 0.5
 
 
 def _shrunk(
-    image: Image, landmarks: Points, template: Points
+    image: Image, landmarks: Points, template: Points, side: int
 ) -> tuple[Image, npt.NDArray[np.float64]]:
     """The part of a picture around a face, shrunk so that warping it leaves no pixel out."""
     matrix = similarity(landmarks, template)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     middle = landmarks.mean(0)
-    reach = 112 / scale
+    reach = side / scale
     height, width = image.shape[:2]
-    left, top = (max(0, int(value - reach)) for value in middle)
-    right = max(left + 1, min(width, int(middle[0] + reach)))
-    bottom = max(top + 1, min(height, int(middle[1] + reach)))
+    # A face may lie outside of the picture; then the part is a sliver of the nearest edge.
+    left, top = (
+        int(np.clip(value - reach, 0, length - 1)) for value, length in zip(middle, (width, height))
+    )
+    right, bottom = (
+        int(np.clip(value + reach, start + 1, length))
+        for value, start, length in zip(middle, (left, top), (width, height))
+    )
     part = image[top:bottom, left:right]
     new = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
     smaller = np.asarray(cv2.resize(part, new, interpolation=cv2.INTER_AREA), np.uint8)

@@ -11,9 +11,12 @@ import torch
 
 from export.cli import existing_folder
 from export.data.cache import cache_folder
+from export.data.lfw import read_pairs
 from export.embedding import package
 from export.embedding.crops import kept_crops
-from export.embedding.material import Sources, gather
+from export.embedding.evaluate import peers
+from export.embedding.material import Sources, finder_of, gather
+from export.embedding.publish import candidate, keep_apart, measure, publish
 from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, variant
 from export.embedding.teachers import VectorStore, open_teachers
 from export.embedding.train import train
@@ -86,6 +89,17 @@ from export.embedding.train import train
     metavar="dlib|FILE",
     help="Train nothing: bring dlib's network or a bare MobileFaceNet into the daemon's form.",
 )
+@click.option(
+    "--choose-on",
+    nargs=2,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="TAR PAIRS",
+    help="Labelled pairs, as LFW's view 1, to choose the best variant by; else the calibration "
+    "part decides.",
+)
+@click.option(
+    "--terms", multiple=True, help="A line for the card: a source of pictures and its terms."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True)
 def embed(
     data: Path | None,
@@ -102,6 +116,8 @@ def embed(
     work: Path | None,
     processes: int,
     convert: str | None,
+    choose_on: tuple[Path, Path] | None,
+    terms: tuple[str, ...],
     out: Path,
 ) -> None:
     """Train the face encoder and write it with its card.
@@ -124,14 +140,24 @@ def embed(
     torch.set_num_threads(max(1, processes))
     cache = cache_folder() / "faces"
     folder = work or cache_folder() / "embed"
+    store = VectorStore(cache / "vectors")
     opened = open_teachers(teachers, cache / "teachers")
-    material = gather(
-        Sources(data, sets, pictures, more, finder), opened, VectorStore(cache / "vectors"), cache
-    )
+    material = gather(Sources(data, sets, pictures, more, finder), opened, store, cache)
     crops = kept_crops(material.train, cache)
+    pairs = None
+    if choose_on is not None:
+        pairs = read_pairs(*choose_on, finder_of(finder))
+    held = keep_apart(material, opened, store, pairs)
+    figures = {system.name: measure(system, held, store) for system in peers(opened)}
+    candidates = []
     for name in variants or (("distilled", "margin") if opened else ("triplet",)):
         recipe = variant(name, steps or DEFAULT_STEPS, quick)
         recipe = replace(recipe, seed=seed, precision=precision)
         start = folder / "distilled" / "encoder.pt" if name == "margin" else None
         targets = None if name == "triplet" else material.targets
-        train(recipe, material.train, crops, targets, folder / name, start)
+        net = train(recipe, material.train, crops, targets, folder / name, start)
+        candidates.append(candidate(name, net, recipe, folder / name, held, store))
+        figures[name] = candidates[-1].figures
+        click.echo(f"{name}: {figures[name]}")
+    best = max(candidates, key=lambda each: each.merit)
+    click.echo(publish(best, figures, material, held, store, out, terms, teachers))

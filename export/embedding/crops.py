@@ -57,7 +57,7 @@ class Degraded(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, asked: tuple[int, int]) -> tuple[Tensor, Tensor]:
         step, place = asked
         rng = np.random.default_rng([self.seed, step, place])
-        face = degrade(np.array(self.crops[place]), rng, self.strength * rng.uniform(0.5, 1))
+        face = degrade(np.array(self.crops[place]), rng, self.strength * rng.random())
         pixels = torch.from_numpy(np.ascontiguousarray(face[..., ::-1].transpose(2, 0, 1)))
         return pixels, torch.tensor(place)
 

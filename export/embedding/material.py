@@ -84,9 +84,7 @@ def read(sources: Sources, cache: Path) -> tuple[list[Face], list[Face]]:
         faces += [face for face in pictures.read_set(sources.prepared, name) if face.part in chosen]
     if not sources.folders and not sources.more:
         return faces, []
-    if sources.finder is None:
-        raise MaterialError("folders of pictures need --finder: a YuNet file finds the landmarks")
-    finder = FaceFinder(sources.finder)
+    finder = finder_of(sources.finder)
     for folder in sources.folders:
         faces += pictures.read_folder(folder, finder, cache / "landmarks")
     more = [
@@ -95,6 +93,17 @@ def read(sources: Sources, cache: Path) -> tuple[list[Face], list[Face]]:
         for face in pictures.read_folder(folder, finder, cache / "landmarks")
     ]
     return faces, more
+
+
+def finder_of(path: Path | None) -> FaceFinder:
+    """The finder of landmarks.
+
+    Raises:
+        MaterialError: none is given, though pictures without landmarks are.
+    """
+    if path is None:
+        raise MaterialError("these pictures need --finder: a YuNet file finds the landmarks")
+    return FaceFinder(path)
 
 
 def gather(

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from export.embedding.train import EncoderRecipe
 
-DEFAULT_STEPS = 5000
+DEFAULT_STEPS = 4500
 
 VARIANTS = {
     "triplet": EncoderRecipe(
-        persons=24, pictures=5, distillation=0.0, relation=0.0, triplet=1.0, rate=1e-3
+        persons=16, pictures=4, distillation=0.0, relation=0.0, triplet=1.0, rate=1e-3
     ),
     "distilled": EncoderRecipe(),
     "margin": EncoderRecipe(
-        persons=12, pictures=4, triplet=0.5, softmax=0.05, rate=5e-4, strength=0.8
+        persons=8, pictures=4, triplet=0.5, softmax=0.05, rate=5e-4, strength=0.8
     ),
 }
 """`triplet`: FaceNet's recipe, without a teacher. `distilled`: the teachers' vectors and the

@@ -29,9 +29,9 @@ Vectors = npt.NDArray[np.float32]
 class EncoderRecipe:
     """Everything that shapes a training run; a loss with weight 0 is not computed."""
 
-    steps: int = 6000
-    batch: int = 128
-    persons: int = 8
+    steps: int = 4500
+    batch: int = 64
+    persons: int = 4
     """Named people of a batch."""
     pictures: int = 4
     """Of each of them; the rest of the batch is any faces."""

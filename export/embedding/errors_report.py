@@ -1,0 +1,157 @@
+"""Error analysis: the genuine pairs that look least alike and the strangers who look most alike."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from daemon.vision.alignment import align
+from export.data.faces import Face
+
+Scores = npt.NDArray[np.floating]
+COLUMNS = ("kind", "score", "margin", "first", "second", "ages", "genders", "origins")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the report."""
+
+    kind: str
+    """`miss` or `false match`, `near miss` or `near match` for those next to the threshold."""
+    score: float
+    margin: float
+    """How far the score is on the wrong side of the threshold; negative on the right side."""
+    first: Face
+    second: Face
+
+
+def worst(
+    faces: Sequence[Face],
+    first: npt.NDArray[np.intp],
+    second: npt.NDArray[np.intp],
+    scores: Scores,
+    same: npt.NDArray[np.bool_],
+    threshold: float,
+    count: int,
+) -> list[Case]:
+    """The `count` worst genuine and the `count` worst impostor pairs, the worst first.
+
+    Args:
+        faces: (n).
+        first: (pairs,) place of the first face.
+        second: (pairs,) place of the second face.
+        scores: (pairs,) lower is more alike.
+        same: (pairs,) whether both are one person.
+        threshold: highest score that is a match.
+        count: of each kind.
+    """
+    genuine, impostor = np.flatnonzero(same), np.flatnonzero(~same)
+    far = genuine[np.argsort(-scores[genuine])[:count]]
+    near = impostor[np.argsort(scores[impostor])[:count]]
+    cases = []
+    for place in far:
+        kind = "miss" if scores[place] > threshold else "near miss"
+        cases.append(_case(kind, faces, first, second, place, scores, scores[place] - threshold))
+    for place in near:
+        kind = "false match" if scores[place] <= threshold else "near match"
+        cases.append(_case(kind, faces, first, second, place, scores, threshold - scores[place]))
+    return cases
+
+
+def _case(
+    kind: str,
+    faces: Sequence[Face],
+    first: npt.NDArray[np.intp],
+    second: npt.NDArray[np.intp],
+    place: np.intp,
+    scores: Scores,
+    margin: float,
+) -> Case:
+    pair = faces[first[place]], faces[second[place]]
+    return Case(kind, float(scores[place]), float(margin), *pair)
+
+
+def write_report(cases: Sequence[Case], threshold: float, folder: Path, title: str) -> Path:
+    """Write `index.html`, `errors.csv` and a picture for each case into a folder.
+
+    Returns:
+        The page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    with (folder / "errors.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for number, case in enumerate(cases):
+            stem = f"{number:03d}"
+            sides = [align(face.read(), face.landmarks) for face in (case.first, case.second)]
+            _, coded = cv2.imencode(".jpg", np.hstack(sides))
+            (folder / f"{stem}.jpg").write_bytes(coded.tobytes())
+            values = _values(case)
+            table.writerow(values)
+            cells = "".join(f"<td>{escape(value)}</td>" for value in values)
+            rows.append(f'<tr>{cells}<td><img loading="lazy" src="{stem}.jpg" alt="the pair"></td>')
+    page = folder / "index.html"
+    note = f"Threshold {threshold:.4f}; a score at or below it is a match"
+    page.write_text(
+        _PAGE.substitute(
+            title=escape(title),
+            note=escape(note),
+            heads="".join(f"<th>{name}" for name in (*COLUMNS, "pair")),
+            rows="\n".join(rows),
+        ),
+        encoding="utf-8",
+    )
+    return page
+
+
+def _values(case: Case) -> list[str]:
+    both = (case.first, case.second)
+    return [
+        case.kind,
+        f"{case.score:.4f}",
+        f"{case.margin:+.4f}",
+        *(face.name for face in both),
+        " / ".join(str(face.age if face.age is not None else "?") for face in both),
+        " / ".join(face.gender or "?" for face in both),
+        " / ".join(face.ethnicity or "?" for face in both),
+    ]
+
+
+_PAGE = Template("""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>$title</title>
+<style>
+body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; }
+table { border-collapse: collapse; }
+th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
+th { cursor: pointer; position: sticky; top: 0; background: #fff; }
+</style>
+<h1>$title</h1>
+<p>$note. Click a heading to sort.</p>
+<table><thead><tr>$heads</tr></thead>
+<tbody>
+$rows
+</tbody></table>
+<script>
+const body = document.querySelector("tbody");
+document.querySelectorAll("th").forEach((head, column) => {
+  let sign = 1;
+  head.addEventListener("click", () => {
+    const text = row => row.cells[column].textContent;
+    const order = (a, b) => isNaN(text(a)) || isNaN(text(b))
+      ? text(a).localeCompare(text(b)) : text(a) - text(b);
+    [...body.rows].sort((a, b) => sign * order(a, b)).forEach(row => body.append(row));
+    sign = -sign;
+  });
+});
+</script>
+</html>
+""")
