@@ -13,6 +13,7 @@ from daemon.door.inputs import (
     ActuatorFailed,
     Input,
     Recognized,
+    RulesChanged,
     Starting,
     Stopping,
     Tick,
@@ -55,8 +56,7 @@ class Door:
         publish: Callable[[DoorEvent], None],
         draw: Callable[[], tuple[Turn, ...]],
     ) -> None:
-        self.rules = rules
-        """The settings that the policy follows; new ones take effect with the next input."""
+        self._rules = rules
         self._actuator = actuator
         self._publish = publish
         self._draw = draw
@@ -69,6 +69,16 @@ class Door:
     def state(self) -> State:
         """What the policy knows."""
         return self._state
+
+    @property
+    def rules(self) -> Rules:
+        """The settings that the policy follows; new ones end a wait for a face, but no pulse."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        self._rules = rules
+        self.handle(RulesChanged())
 
     async def start(self) -> None:
         """Lock, and take inputs from now on.
@@ -88,9 +98,9 @@ class Door:
         """
         if not self._running:
             return ()
-        if isinstance(given, Recognized) and self.rules.liveness.mode == "challenge":
+        if isinstance(given, Recognized) and self._rules.liveness.mode == "challenge":
             given = replace(given, challenge=self._draw())
-        self._state, actions = step(self._state, given, time.monotonic(), self.rules)
+        self._state, actions = step(self._state, given, time.monotonic(), self._rules)
         said: list[DoorEvent] = []
         for action in actions:
             match action:
@@ -111,7 +121,7 @@ class Door:
         phase, due = self._state.phase, deadline(self._state)
         return DoorStatus(
             state=phase.name,
-            mode=self.rules.door.mode,
+            mode=self._rules.door.mode,
             actuator=self._actuator.name,
             seconds_left=None if due is None else round(max(0.0, due - time.monotonic()), 1),
             claimed=phase.claimed if isinstance(phase, Armed) else None,

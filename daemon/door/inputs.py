@@ -27,6 +27,11 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RulesChanged:
+    """Other settings are in force from now on; what was half done by the former ones is void."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WakeHeard:
     """A wake word was heard."""
 
@@ -139,6 +144,7 @@ Input = (
     Starting
     | Stopping
     | Tick
+    | RulesChanged
     | WakeHeard
     | Claimed
     | Recognized

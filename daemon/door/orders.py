@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -15,8 +14,6 @@ from daemon.door.events import DoorArmed, DoorDenied, DoorUnlocked
 from daemon.door.inputs import Claimed, ManualLock, ManualUnlock
 from daemon.errors import PorterError
 from daemon.validation import Settings, Text
-
-log = logging.getLogger(__name__)
 
 
 class ClaimOrder(Settings):
@@ -63,18 +60,6 @@ def claim(door: Door, resolve: Callable[[str], str | None], identity: str) -> Do
         if isinstance(event, DoorDenied) and event.reason != "nobody came":
             raise PorterError(f"denied: {event.message}")
     raise PorterError(f"not taken: the door is in state {door.status().state}")
-
-
-def claim_by_badge(door: Door, resolve: Callable[[str], str | None]) -> Callable[[str], None]:
-    """What a badge reader calls: :func:`claim`, with a refusal in the log."""
-
-    def take(identity: str) -> None:
-        try:
-            claim(door, resolve, identity)
-        except PorterError as error:
-            log.info("badge: %s", error)
-
-    return take
 
 
 def obey(

@@ -35,6 +35,7 @@ from daemon.door.inputs import (
     ManualUnlock,
     NotLive,
     Recognized,
+    RulesChanged,
     Starting,
     Stopping,
     Tick,
@@ -137,6 +138,11 @@ class _Step(Move):
         match given:
             case Tick():
                 self.stay("ignored")
+            case RulesChanged():
+                if isinstance(self.state.phase, Armed | Challenged):
+                    self.go("disarmed", Locked())
+                else:
+                    self.stay("ignored")
             case WakeHeard():
                 self._wake_heard()
             case Claimed():

@@ -27,10 +27,10 @@ from daemon.door.events import (
     DoorUnlocked,
 )
 from daemon.door.inputs import ManualUnlock, Recognized, WakeHeard
-from daemon.door.orders import claim_by_badge, obey
+from daemon.door.orders import claim, obey
 from daemon.door.policy import Rules
 from daemon.door.settings import DoorConfig
-from daemon.errors import DoorError
+from daemon.errors import DoorError, PorterError
 from daemon.vision.settings import LivenessConfig
 from tests.door.test_guard import reached
 from tests.door.world import evidence
@@ -301,29 +301,36 @@ def test_claims_from_the_command_line(tmp_path):
     assert [event.cause for event in events if isinstance(event, DoorUnlocked)] == ["id+face"]
 
 
-def test_a_badge_is_a_claim(caplog):
-    async def story(door: Door, events: list[DoorEvent]) -> None:
-        badge = claim_by_badge(door, PEOPLE.get)
-        badge("0000")
-        badge("4711")
-        door.handle(match("ada"))
-        badge("4711")
-
-    events = live(story, Watched(), mode="id+face")
-    assert kinds(events)[1:-1] == ["denied no such person", "armed", "unlocked ada was recognised"]
-
-
 def test_an_old_claim_that_ends_does_not_spoil_a_new_one():
     async def story(door: Door, events: list[DoorEvent]) -> None:
-        badge = claim_by_badge(door, PEOPLE.get)
-        badge("4711")
+        claim(door, PEOPLE.get, "4711")
         # The loop is busy, and the tick that was due comes too late.
         time.sleep(1.05)
-        badge("4711")
-        assert door.status().state == "armed"
+        assert claim(door, PEOPLE.get, "ada").claimed == "ada"
 
     events = live(story, Watched(), mode="id+face", arm_seconds=1.0)
     assert kinds(events)[1:-1] == ["armed", "denied nobody came", "armed"]
+
+
+def test_a_claim_that_comes_at_the_wrong_time_is_not_taken():
+    async def story(door: Door, events: list[DoorEvent]) -> None:
+        claim(door, PEOPLE.get, "ada")
+        door.handle(match("ada"))
+        with pytest.raises(PorterError, match="not taken: the door is in state unlocked"):
+            claim(door, PEOPLE.get, "ada")
+
+    live(story, Watched(), mode="id+face")
+
+
+def test_other_rules_are_followed_from_the_next_input_on():
+    async def story(door: Door, events: list[DoorEvent]) -> None:
+        door.handle(WakeHeard(word="activate"))
+        door.rules = Rules(DoorConfig(mode="face"), LivenessConfig())
+        assert door.status().state == "locked"
+        door.handle(match("ada"))
+
+    events = live(story, Watched(), mode="wake+face")
+    assert [event.cause for event in events if isinstance(event, DoorUnlocked)] == ["face"]
 
 
 def test_a_wake_word_arms_and_waits_in_vain():

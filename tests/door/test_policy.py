@@ -34,6 +34,7 @@ from daemon.door.inputs import (
     ManualUnlock,
     NotLive,
     Recognized,
+    RulesChanged,
     Starting,
     Stopping,
     Tick,
@@ -162,6 +163,26 @@ def test_outside_their_hours_people_stay_outside():
     denied = story.seen(1.0, refusal="ada may come in on weekdays")
     assert reasons(denied) == ["schedule"]
     assert (denied[0].message, denied[0].failures) == ("ada may come in on weekdays", 0)
+
+
+@pytest.mark.parametrize(("mode", "liveness"), [("wake+face", "passive"), ("face", "challenge")])
+def test_other_settings_end_a_wait_for_a_face(mode, liveness):
+    story = Story(mode, liveness)
+    if mode == "wake+face":
+        story.at(1.0, WakeHeard(word="activate"))
+    else:
+        story.seen(1.0)
+    story.rules = rules("id+face", "passive")
+    assert story.at(1.5, RulesChanged()) == ()
+    assert story.phase == "locked"
+
+
+def test_other_settings_neither_end_nor_extend_a_pulse():
+    story = Story("face")
+    story.seen(1.0)
+    story.rules = rules("wake", "passive", unlock_seconds=60.0, max_unlock_seconds=60.0)
+    assert story.at(1.5, RulesChanged()) == ()
+    assert deadline(story.state) == 6.0
 
 
 def test_the_same_person_waits_before_the_door_opens_again():
@@ -521,10 +542,11 @@ class DoorMachine(RuleBasedStateMachine):
     def order(self, seconds):
         self.live(ManualUnlock(seconds=seconds, reason="", by="root"))
 
-    @rule(kind=st.integers(0, 3))
+    @rule(kind=st.integers(0, 4))
     def shut(self, kind):
         self.live(
             [
+                RulesChanged(),
                 ManualLock(by="root"),
                 ActuatorFailed(reason=""),
                 Starting(),

@@ -21,6 +21,7 @@ from daemon.door.inputs import (
     ManualUnlock,
     NotLive,
     Recognized,
+    RulesChanged,
     Starting,
     Stopping,
     Tick,
@@ -70,6 +71,10 @@ def evidence(
     )
 
 
+OFTEN = (10, 10, 40, 18, 1, 3, 2, 2, 2, 0.7, 0.7, 4, 0.5, 0.2, 0.5, 0.2)
+"""How often each kind of input comes, against the others."""
+
+
 class Nature:
     """Draws inputs, biased so that long stories (arm, match, challenge, open) are common."""
 
@@ -97,7 +102,9 @@ class Nature:
             r.choice(("passive", "passive", "passive", "off")),
             r.choice((3, 3, 3, 3, 3, 0)),
         )
-        kind = r.choices(range(15), (10, 10, 40, 18, 1, 3, 2, 2, 2, 0.7, 0.7, 4, 0.5, 0.2, 0.2))[0]
+        kind = r.choices(
+            range(16), (10, 10, 40, 18, 1, 3, 2, 2, 2, 0.7, 0.7, 4, 0.5, 0.2, 0.5, 0.2)
+        )[0]
         match kind:
             case 0:
                 return WakeHeard(word="activate")
@@ -134,6 +141,8 @@ class Nature:
                 return ActuatorFailed(reason="exit code 1")
             case 13:
                 return Starting()
+            case 14:
+                return RulesChanged()
             case _:
                 return Stopping()
 
@@ -182,6 +191,8 @@ class Judge:
             self.challenge = None
         if self._ends_challenge(given):
             self.challenge = None
+        if isinstance(given, RulesChanged):
+            self.armed = self.challenge = None
         if isinstance(given, WakeHeard):
             self._arm("wake", None)
         elif isinstance(given, Claimed) and given.known:
