@@ -142,6 +142,13 @@ def empty_journal(database: sqlite3.Connection) -> bool:
     return not busy
 
 
+def settle_journal(database: sqlite3.Connection) -> None:
+    """Write the journal into the file as far as possible now, so that it starts anew and stays
+    small, and a copy of the file alone is complete."""
+    with contextlib.suppress(sqlite3.Error):  # what is in the journal is safe
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
 @contextmanager
 def plain_words(path: Path) -> Iterator[None]:
     """Turn what SQLite says into one line with the file and what to do."""
@@ -151,15 +158,17 @@ def plain_words(path: Path) -> Iterator[None]:
         # What sqlite3 finds out itself has no code; it comes from contents that cannot be.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if code in _OUTPUT_FAILURES:
-            raise OutputError(f"{path}: {_OUTPUT_FAILURES[code]}; nothing was changed") from None
+            raise OutputError(
+                f"{path}: {_OUTPUT_FAILURES[code]}, and try again; nothing was changed"
+            ) from None
         raise GalleryError(f"{path}: {_GALLERY_FAILURES.get(code, _DAMAGED)} ({error})") from None
 
 
 _DAMAGED = "damaged, or not a gallery; put a copy in its place, or move it away to start anew"
 _OUTPUT_FAILURES = {
-    sqlite3.SQLITE_FULL: "no space left on the disk",
-    sqlite3.SQLITE_IOERR: "cannot be written; is the disk full or damaged?",
-    sqlite3.SQLITE_READONLY: "no permission to write",
+    sqlite3.SQLITE_FULL: "no space left on the disk; make room",
+    sqlite3.SQLITE_IOERR: "cannot be written: look whether the disk is full or damaged",
+    sqlite3.SQLITE_READONLY: "no permission to write: become who owns it",
 }
 _GALLERY_FAILURES = {
     sqlite3.SQLITE_BUSY: f"another program has been writing for {PATIENCE_SECONDS:g} s; try again",

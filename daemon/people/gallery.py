@@ -22,7 +22,7 @@ import numpy as np
 from daemon.errors import GalleryError, PersonError
 from daemon.paths import state_directory
 from daemon.people import database
-from daemon.people.database import plain_words, transaction
+from daemon.people.database import plain_words, settle_journal, transaction
 from daemon.people.keys import Key, load_key
 from daemon.people.records import EncoderId, Person, Probe, Template, Vector, clean_name, name_key
 from daemon.people.schedule import ALWAYS, Schedule, parse_schedule
@@ -313,6 +313,7 @@ class Gallery:
             self._database.execute(
                 "UPDATE meta SET value = ? WHERE name = 'revision'", (secrets.token_bytes(8),)
             )
+        settle_journal(self._database)
 
     def _erase(self) -> None:
         """Leave no trace in the journal of what was deleted."""
