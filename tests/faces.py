@@ -29,8 +29,8 @@ from tests.vision.heads import landmarks_of
 Image = npt.NDArray[np.uint8]
 
 CELL = 32
-SIDE = 4 * CELL
-"""Side in pixels of a drawn face's box."""
+SIDE = 112
+"""Side in pixels of a drawn face's box: what is cut out around one has the same cells again."""
 BLOCK = 8
 GREY = 114
 YAWS = {"straight": 0.0, "left": 22.0, "right": -22.0}
@@ -109,7 +109,6 @@ def _write_detector(folder: Path) -> None:
 
 def _detector_constants() -> dict[str, npt.NDArray[np.floating]]:
     codes = [_codes(view) for view in ("straight", "left", "right")]
-    quiet = np.zeros((15, 3, 1, 1))
     return {
         # Red and blue without green, of 0 to 255: 1 in a cell of that colour.
         "colours": np.array([[0, -1, 1], [1, -1, 0]])[..., None, None] / 255,
@@ -118,7 +117,7 @@ def _detector_constants() -> dict[str, npt.NDArray[np.floating]]:
         "one": np.array(1.0),
         "weights": np.stack([np.concatenate([[60], code]) for code in codes], 1)[..., None, None],
         "bias": np.concatenate([[-30], np.zeros(14)]),
-        "quiet": quiet,
+        "quiet": np.zeros((15, 3, 1, 1)),
         "never": np.concatenate([[-30], np.zeros(14)]),
     }
 

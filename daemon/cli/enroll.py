@@ -73,7 +73,7 @@ def command(
             kept, rejected = sort_out(kept, known, name, matcher)
             for flaw in rejected:
                 report(flaw)
-            if any(flaw.reason in ("another person", "taken") for flaw in rejected):
+            if rejected:
                 click.echo("  --force enrols them all the same", err=True)
         if not kept:
             raise SourceError(f"{name}: nothing was enrolled: no picture was accepted")

@@ -90,24 +90,34 @@ def accept(
 def sort_out(
     templates: Sequence[Template], known: Sequence[Template], name: str, matcher: Matcher
 ) -> tuple[list[Template], list[Rejected]]:
-    """Leave out what does not belong to the person, or adds nothing.
+    """Leave out what does not belong to the person.
 
     Args:
         templates: new ones.
         known: templates of the same encoder that the person has already.
         name: of the person.
         matcher: of all templates of this encoder.
+
+    Returns:
+        Those that may be theirs; and those that look like another enrolled person, or like somebody
+        else than the rest of them.
     """
-    taken: list[Template] = []
-    rejected: list[Rejected] = []
-    reference = _reference([each for each in known if each.role == "own"] or templates)
-    for each in templates:
-        flaw = _flaw(each, taken, reference, name, matcher)
-        if flaw is None:
-            taken.append(each)
-        else:
-            rejected.append(flaw)
-    return taken, rejected
+    found = [(each, _taken(each, name, matcher)) for each in templates]
+    free = [each for each, flaw in found if flaw is None]
+    rejected = [flaw for _, flaw in found if flaw is not None]
+    own = [each for each in known if each.role == "own"] or free
+    middle = _middle(own) if own else None
+    kept = []
+    for each in free:
+        assert middle is not None
+        distance = _distance(each, middle)
+        if distance <= SAME_PERSON_DISTANCE:
+            kept.append(each)
+            continue
+        message = f"does not look like {middle.source} (distance {distance:.2f}, "
+        message += f"at most {SAME_PERSON_DISTANCE:g})"
+        rejected.append(Rejected(each.source, "another person", message))
+    return kept, rejected
 
 
 def repeated(template: Template, others: Sequence[Template]) -> Rejected | None:
@@ -142,8 +152,8 @@ def portrait(image: Image, face: Face) -> bytes:
     import cv2
 
     x, y, width, height = (float(each) for each in face.box)
-    left, top = max(0, int(x - width / 2)), max(0, int(y - height / 2))
-    part = image[top : int(y + 1.5 * height) + 1, left : int(x + 1.5 * width) + 1]
+    left, top = max(0, round(x - width / 2)), max(0, round(y - height / 2))
+    part = image[top : round(y + 1.5 * height), left : round(x + 1.5 * width)]
     shrink = min(1.0, PICTURE_SIDE / max(part.shape[:2]))
     if shrink < 1:
         part = np.asarray(
@@ -171,37 +181,18 @@ def reembed(examiner: Examiner, old: Template) -> Template | Rejected:
     return replace(old, vector=found.vector, encoder=EncoderId.of(examiner.encoder.card))
 
 
-def _flaw(
-    template: Template,
-    taken: Sequence[Template],
-    reference: Template,
-    name: str,
-    matcher: Matcher,
-) -> Rejected | None:
-    flaw = repeated(template, taken)
-    if flaw is not None:
-        return flaw
-    distance = _distance(template, reference)
-    if distance > SAME_PERSON_DISTANCE:
-        return Rejected(
-            template.source,
-            "another person",
-            f"does not look like {reference.source} (distance {distance:.2f}, "
-            f"at most {SAME_PERSON_DISTANCE:g})",
-        )
+def _taken(template: Template, name: str, matcher: Matcher) -> Rejected | None:
+    """Whether a template looks like another enrolled person."""
     for person, score in matcher.identify(template.vector).ranking:
         if name_key(person) != name_key(name) and score < matcher.threshold:
-            return Rejected(
-                template.source,
-                "taken",
-                f"looks like {person}, who is enrolled (score {score:.3f}, below "
-                f"{matcher.threshold:.3f})",
-            )
+            message = f"looks like {person}, who is enrolled (score {score:.3f}, "
+            message += f"below {matcher.threshold:.3f})"
+            return Rejected(template.source, "taken", message)
     return None
 
 
-def _reference(templates: Sequence[Template]) -> Template:
-    """The one in the middle: that with the least distance to all others."""
+def _middle(templates: Sequence[Template]) -> Template:
+    """The one with the least distance to all others; of several the first."""
     vectors = np.stack([each.vector for each in templates])
     return templates[int(np.argmax((vectors @ vectors.T).sum(1)))]
 

@@ -53,6 +53,7 @@ def check_whole(folder: Path, least: int) -> None:
     raw.close()
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_enrolling_leaves_the_gallery_whole(tmp_path: Path) -> None:
     rng = random.Random(11)
     gallery_in(tmp_path).close()
@@ -71,6 +72,7 @@ def test_a_kill_in_the_middle_of_enrolling_leaves_the_gallery_whole(tmp_path: Pa
             done = len(gallery.people())
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_gallery_is_made_leaves_none_or_a_whole_one(tmp_path: Path) -> None:
     for number in range(5):
         folder = tmp_path / str(number)
@@ -199,12 +201,8 @@ def test_a_damaged_gallery_is_one_line(tmp_path: Path, damage: Callable[[Path], 
     with gallery_in(tmp_path) as gallery:
         fill(gallery, 20)
     damage(tmp_path / "gallery.db")
-    with (
-        pytest.raises(GalleryError, match=r"gallery\.db: ") as raised,
-        gallery_in(tmp_path) as again,
-    ):
-        again.people()
-        again.templates()
+    with pytest.raises(GalleryError, match=r"gallery\.db: ") as raised:
+        read_all(tmp_path)
     assert "\n" not in str(raised.value)
 
 

@@ -1,0 +1,157 @@
+"""Comparing pictures with one person or with all, from the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from daemon.cli.face_plot import flat_map
+from tests.cli.conftest import Place
+from tests.people.people import vector
+
+
+@pytest.fixture
+def known(place: Place) -> Place:
+    place.enrol("Ada", 1)
+    place.enrol("Bob", 2)
+    return place
+
+
+def test_verifying_the_right_person(known: Place) -> None:
+    said = known("verify", "ada", known.photo("probe", 1, noise=8, seed=30))
+    assert said.code == 0
+    assert "probe.png: match: Ada (Ada 0.0" in said.out
+    assert "threshold 0.600, distance 0.0" in said.out
+    assert "112 pixels, sharpness 0." in said.out
+
+
+def test_verifying_somebody_else(known: Place) -> None:
+    said = known("verify", "Ada", known.photo("probe", 2))
+    assert said.code == 1
+    assert "no match (Ada 1." in said.out
+
+
+def test_nobody_of_this_name(known: Place) -> None:
+    said = known("verify", "Eve", known.photo("probe", 1))
+    assert said.code == 67
+    assert "Eve: nobody of this name is enrolled" in said.err
+
+
+def test_identifying_everybody_on_several_pictures(known: Place) -> None:
+    both, ada = known.photo("both", 1, 2), known.photo("ada", 1)
+    said = known("identify", both, ada)
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert [line.split(" (")[0].partition(".png: ")[2] for line in lines] == [
+        "match: Ada",
+        "match: Bob",
+        "match: Ada",
+    ]
+    assert ", then Bob 1." in lines[0]
+
+
+def test_one_stranger_among_many_is_no_match(known: Place) -> None:
+    said = known("identify", known.photo("ada", 1), known.photo("stranger", 9))
+    assert said.code == 1
+    assert "ada.png: match: Ada" in said.out
+    assert "stranger.png: no match" in said.out
+
+
+def test_bad_pictures_are_skipped_and_counted(known: Place) -> None:
+    (known.folder / "broken.jpg").write_bytes(b"no")
+    photos = [known.folder / "broken.jpg", known.photo("nobody"), known.photo("ada", 1)]
+    said = known("identify", *photos)
+    assert said.code == 0
+    assert "broken.jpg: skipped: not a picture" in said.err
+    assert "nobody.png: skipped: no face was found" in said.err
+    assert "2 of 3 pictures skipped" in said.err
+    said = known("verify", "Ada", known.photo("both", 1, 2))
+    assert said.code == 66
+    assert "both.png: skipped: 2 faces" in said.err
+    assert "no picture could be compared" in said.err
+
+
+def test_two_people_about_as_near_are_unsure(known: Place) -> None:
+    assert known("enroll", "Cleo", known.photo("ada", 1, noise=4), "--force").code == 0
+    said = known("identify", known.photo("probe", 1, noise=4, seed=3))
+    assert said.code == 1
+    assert "unsure, near-tie: " in said.out
+    assert said.out.count("Ada") >= 1
+    assert said.out.count("Cleo") >= 1
+
+
+def test_a_face_that_the_door_would_not_compare_is_no_match(known: Place) -> None:
+    known.configure("faces: {quality: {max_yaw: 10}}\n")
+    said = known("verify", "Ada", known.photo("left", 1, view="left"), "--json")
+    assert said.code == 1
+    (face,) = json.loads(said.out)["faces"]
+    assert (face["decision"], face["reason"], face["person"]) == ("rejected", "turned", None)
+    assert "look into the camera" in face["message"]
+
+
+def test_json_has_everything(known: Place) -> None:
+    photo = known.photo("probe", 1, noise=8, seed=30)
+    said = known("identify", photo, known.folder / "missing.jpg", "--json")
+    facts = json.loads(said.out)
+    assert facts["model"].startswith("face 1 (")
+    assert facts["fmr"] == 1e-4
+    assert facts["skipped"][0]["reason"] == "unreadable"
+    (face,) = facts["faces"]
+    assert (face["picture"], face["decision"], face["person"]) == (str(photo), "match", "Ada")
+    assert face["threshold"] == 0.6
+    assert 0 <= face["distance"] <= face["score"] < 0.6
+    assert [each["person"] for each in face["ranking"]] == ["Ada", "Bob"]
+    assert len(face["nearest"]) == 6
+    assert set(face["nearest"][0]) == {"id", "person", "score", "distance"}
+    assert len(face["box"]) == 4
+    assert len(face["landmarks"]) == 5
+    assert set(face["quality"]) == {"size", "sharpness", "brightness", "yaw", "pitch"}
+
+
+def test_an_empty_gallery_knows_nobody(place: Place) -> None:
+    said = place("identify", place.photo("ada", 1))
+    assert said.code == 1
+    assert "no match (nobody to compare with)" in said.out
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["vectors only", "pictures kept"])
+def test_the_plot_shows_faces_and_distances(place: Place, kept: bool) -> None:
+    pytest.importorskip("matplotlib")
+    place.configure(f"gallery: {{keep_pictures: {str(kept).lower()}}}\n")
+    place.enrol("Ada", 1)
+    place.enrol("Bob", 2)
+    out = place.folder / "out.png"
+    said = place("identify", place.photo("both", 1, 2), place.photo("x", 5), "--plot", out)
+    assert said.code == 1
+    drawn = cv2.imread(str(out))
+    assert drawn is not None
+    assert drawn.shape[0] > 900
+    assert drawn.std() > 20
+    said = place("identify", place.photo("ada", 1), "--plot", place.folder / "none/out.png")
+    assert said.code == 74
+    assert "--plot: " in said.err
+
+
+def test_a_plane_keeps_distances_where_it_can() -> None:
+    flat = np.float32([[0, 0], [3, 0], [0, 4]]) @ np.stack([vector(1), vector(2)])
+    places = flat_map(flat)
+    for one in range(3):
+        for other in range(3):
+            assert np.linalg.norm(places[one] - places[other]) == pytest.approx(
+                np.linalg.norm(flat[one] - flat[other]), rel=1e-4
+            )
+    assert flat_map(vector(1)[None]).tolist() == [[0, 0]]
+
+
+def test_as_a_program(known: Place) -> None:
+    command = [sys.executable, "-m", "daemon.cli.main", "verify", "Ada"]
+    done = subprocess.run([*command, known.photo("probe", 2)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    done = subprocess.run([*command, known.folder / "none.png"], capture_output=True, text=True)
+    assert done.returncode == 66
+    assert done.stderr.splitlines()[-1] == "porter: error: no picture could be compared"
