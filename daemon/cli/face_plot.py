@@ -20,7 +20,7 @@ COLOURS = {"match": "tab:green", "unknown": "tab:red", "unsure": "tab:orange", "
 
 
 def draw(compared: Sequence[Compared], known: Sequence[Template], path: Path) -> None:
-    """Draw a row for each face: where it is, the scores of the nearest templates, and their places.
+    """Draw a row for each face: where it is, and how near the nearest templates are.
 
     Args:
         compared: what was compared.
@@ -48,23 +48,23 @@ def draw(compared: Sequence[Compared], known: Sequence[Template], path: Path) ->
         raise OutputError(f"--plot: {path}: cannot be written: {reason}") from None
 
 
-def flat_map(vectors: Array) -> Array:
-    """Places in the plane whose distances are as near to those of the vectors as can be.
+def around(probe: Array, vectors: Array) -> Array:
+    """Places in the plane around a probe, each as far from it as it is in truth.
 
-    Principal coordinates (Gower 1966), which for Euclidean distances are principal components.
+    Only the directions are flattened, onto the two principal axes of all of them.
 
     Args:
+        probe: (d,), which is at 0, 0.
         vectors: (n, d).
 
     Returns:
-        (n, 2).
+        (n, 2); their squared distances from the probe are the lengths.
     """
-    centred = vectors - vectors.mean(0)
-    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
-    places = np.zeros((len(vectors), 2), np.float32)
-    count = min(2, len(sizes))
-    places[:, :count] = left[:, :count] * sizes[:count]
-    return places
+    directions = vectors - probe
+    axes = np.linalg.svd(directions, full_matrices=False)[2][:2]
+    angles = np.arctan2(*(directions @ np.pad(axes, ((0, 2 - len(axes)), (0, 0))).T).T)
+    distances = np.sum(directions**2, 1)
+    return np.asarray(distances * (np.sin(angles), np.cos(angles)), np.float32).T
 
 
 def _face(axis: Any, each: Compared) -> None:
@@ -95,23 +95,29 @@ def _bars(axis: Any, each: Compared, known: dict[str, Template]) -> None:
 
 def _places(axis: Any, each: Compared, known: dict[str, Template]) -> None:
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+    from matplotlib.patches import Circle
 
     nearest = each.match.nearest
-    vectors = [each.examined.vector, *(known[one.id].vector for one in nearest)]
-    (here, *others) = flat_map(np.stack(vectors))
-    for one, (x, y) in zip(nearest, others):
-        axis.scatter(x, y, s=30, color=_colour(one, nearest))
-        axis.annotate(one.person, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
-        if picture := known[one.id].picture:
-            image = from_portrait(picture)[..., ::-1]
-            box = OffsetImage(image, zoom=40 / max(image.shape[:2]))
-            axis.add_artist(AnnotationBbox(box, (x, y), frameon=False))
-    axis.scatter(*here, s=90, marker="*", color="black", label="this face", zorder=3)
+    axis.scatter(0, 0, s=90, marker="*", color="black", label="this face", zorder=3)
+    axis.set_title("squared distances from this face", fontsize=8)
     axis.set_aspect("equal", adjustable="datalim")
     axis.margins(0.25)
-    axis.set_title("distances, in a plane", fontsize=8)
     axis.tick_params(labelsize=6)
+    # The threshold is one of distance only where scores are distances.
+    if all(one.score == one.distance for one in nearest):
+        ring = Circle((0, 0), each.match.threshold, fill=False, linestyle=":", label="threshold")
+        axis.add_patch(ring)
     axis.legend(fontsize=7)
+    if not nearest:
+        return
+    places = around(each.examined.vector, np.stack([known[one.id].vector for one in nearest]))
+    for one, (x, y) in zip(nearest, places):
+        axis.scatter(x, y, s=30, color=_colour(one, nearest))
+        axis.annotate(one.person, (x, y), xytext=(0, -26), textcoords="offset points", fontsize=7)
+        if picture := known[one.id].picture:
+            image = from_portrait(picture)[..., ::-1]
+            box = OffsetImage(image, zoom=32 / max(image.shape[:2]))
+            axis.add_artist(AnnotationBbox(box, (x, y), frameon=False))
 
 
 def _colour(one: Neighbour, nearest: Sequence[Neighbour]) -> str:

@@ -106,10 +106,10 @@ def sort_out(
     free = [each for each, flaw in found if flaw is None]
     rejected = [flaw for _, flaw in found if flaw is not None]
     own = [each for each in known if each.role == "own"] or free
-    middle = _middle(own) if own else None
-    kept = []
+    if not own:
+        return [], rejected
+    middle, kept = _middle(own), []
     for each in free:
-        assert middle is not None
         distance = _distance(each, middle)
         if distance <= SAME_PERSON_DISTANCE:
             kept.append(each)

@@ -9,8 +9,10 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from daemon.cli.face_plot import flat_map
+from daemon.cli.face_plot import around
 from tests.cli.conftest import Place
 from tests.people.people import vector
 
@@ -137,15 +139,15 @@ def test_the_plot_shows_faces_and_distances(place: Place, kept: bool) -> None:
     assert "--plot: " in said.err
 
 
-def test_a_plane_keeps_distances_where_it_can() -> None:
-    flat = np.float32([[0, 0], [3, 0], [0, 4]]) @ np.stack([vector(1), vector(2)])
-    places = flat_map(flat)
-    for one in range(3):
-        for other in range(3):
-            assert np.linalg.norm(places[one] - places[other]) == pytest.approx(
-                np.linalg.norm(flat[one] - flat[other]), rel=1e-4
-            )
-    assert flat_map(vector(1)[None]).tolist() == [[0, 0]]
+@given(st.integers(1, 12), st.integers(0, 1000))
+@settings(deadline=None)
+def test_places_in_the_plane_are_as_far_as_in_truth(count: int, seed: int) -> None:
+    probe, others = vector(seed), np.stack([vector(seed, n) for n in range(count)])
+    places = around(probe, others)
+    assert places.shape == (count, 2)
+    distances = ((others - probe) ** 2).sum(1)
+    assert np.hypot(*places.T) == pytest.approx(distances, rel=1e-4)
+    assert around(probe, probe[None]).tolist() == [[0, 0]]
 
 
 def test_as_a_program(known: Place) -> None:
