@@ -16,9 +16,9 @@ from daemon import log
 from daemon.errors import OutputError, PorterError
 
 COMMANDS = {
-    "run": "Listen, and print an event for each wake word.",
+    "run": "Listen and look, mind the door, and print what happens.",
     "listen": "Show the probability of the wake words live, or plot a recording.",
-    "devices": "List the microphones.",
+    "devices": "List the microphones and cameras.",
     "enroll": "Show somebody to Porter.",
     "people": "List, remove, export people; say when they may come.",
     "verify": "Compare pictures with one person.",
@@ -35,8 +35,10 @@ COMMANDS = {
 
 EPILOG = """\b
 Examples:
-  porter devices                      which microphones are there
-  porter run                          listen to the default one
+  porter devices                      which microphones and cameras are there
+  porter run                          listen to the default microphone
+  porter enroll ada ada-1.jpg         show somebody to Porter
+  porter run --camera 0               look, too
   arecord -q -t raw -f S16_LE -r 16000 | porter run --config pipe.yaml
 
 \b
@@ -46,7 +48,7 @@ Exit codes:
       any other failure
    2  wrong usage of the command line
   65  a model or its card is missing or damaged
-  66  no sound: no such file or device, or not audio
+  66  no sound or picture: no such file or device, or damaged
   67  nobody of this name is enrolled, or it cannot be a name
   69  the lock cannot be worked, or no daemon answers
   74  events cannot be written: full disk, closed pipe
@@ -106,7 +108,7 @@ _OUTPUT_FAILURES = {
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="porter", message="porter %(version)s")
 def porter() -> None:
-    """Porter hears a wake word, on the device, and says so in one line of JSON."""
+    """Porter listens and looks, opens the door for whom it knows, and says so in JSON lines."""
 
 
 def main() -> None:
