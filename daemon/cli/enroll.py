@@ -116,9 +116,10 @@ def _from_photos(photos: tuple[Path, ...], examiner: Examiner, *, keep: bool) ->
 
 def _from_camera(config: Config, examiner: Examiner) -> list[Template]:
     from daemon.control import Client
-    from daemon.errors import ControlError
+    from daemon.errors import ConfigError, ControlError
     from daemon.people.capture import DaemonCamera, LocalCamera
     from daemon.people.guide import VIEW_SECONDS
+    from daemon.people.records import EncoderId
 
     # The daemon holds the camera, if it runs and looks; then it takes the pictures.
     client = Client(config.control, patience=VIEW_SECONDS + 5)
@@ -127,7 +128,15 @@ def _from_camera(config: Config, examiner: Examiner) -> list[Template]:
     except ControlError:
         looks = False
     if looks:
-        return _guide(DaemonCamera(client))
+        found = _guide(DaemonCamera(client))
+        present = EncoderId.of(examiner.encoder.card)
+        for each in found:
+            if each.encoder != present:
+                raise ConfigError(
+                    f"the daemon's encoder is {each.encoder}, and faces.encoder is {present}; "
+                    "reload the daemon, or take its configuration with --config"
+                )
+        return found
     with LocalCamera(config.camera, examiner, config.gallery.keep_pictures) as local:
         return _guide(local)
 
