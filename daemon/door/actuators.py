@@ -19,8 +19,8 @@ from daemon.errors import DoorError
 
 log = logging.getLogger(__name__)
 
-START_PATIENCE = 5.0
-"""Seconds that a guard may take to start, besides the lock's own time."""
+START_PATIENCE = 20.0
+"""Seconds that a guard may take to start, besides the lock's own time; small devices are slow."""
 ANSWER_PATIENCE = 2.0
 """Seconds for an answer, besides the lock's own time; then the guard counts as hung."""
 FIRST_RESTART, LONGEST_RESTART = 0.5, 30.0

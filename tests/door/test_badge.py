@@ -241,3 +241,32 @@ def test_a_device_that_is_not_there_is_an_os_error(tmp_path):
     pytest.importorskip("evdev")
     with pytest.raises(FileNotFoundError):
         open_device(tmp_path / "none")
+
+
+@pytest.mark.skipif(not os.access("/dev/uinput", os.W_OK), reason="needs /dev/uinput, and root")
+def test_a_real_device_of_the_kernel():
+    evdev = pytest.importorskip("evdev")
+
+    def type_on(keyboard, text: str) -> None:
+        for _, _, kind, code, value in EVENT.iter_unpack(typed(text)):
+            keyboard.write(kind, code, value)
+
+    async def run() -> None:
+        claimed: list[str] = []
+        keyboard = evdev.UInput(name="badge")
+        path = Path(keyboard.device.path)
+        reader = BadgeReader(path, claimed.append, Backoff(initial=0.05, maximum=0.1))
+        task = asyncio.create_task(reader.run())
+        await reached(lambda: reader.connected)
+        other = evdev.InputDevice(str(path))
+        type_on(keyboard, "Ab9-z")
+        await reached(lambda: claimed == ["Ab9-z"])
+        with pytest.raises(BlockingIOError):  # it is typed to nobody else
+            next(other.read())
+        other.close()
+        keyboard.close()
+        await reached(lambda: not reader.connected)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from daemon.door.locks import GpioLock, Unusable
 from daemon.door.settings import DoorConfig
 from daemon.errors import DoorError
 from tests.door.test_guard import DAEMON, gone, reached
+
+SIMULATOR = Path("/sys/kernel/config/gpio-sim")
+"""Where the kernel makes chips; `modprobe gpio-sim` and a mounted configfs bring it."""
 
 FAKE = '''
 """A gpiod whose chip is a file: it gets the physical level of the line at each change."""
@@ -174,3 +178,43 @@ def test_a_line_that_cannot_be_set_is_a_problem(monkeypatch):
     monkeypatch.setattr(gpiod, "request_lines", lambda *_, **__: request)
     lock = GpioLock(chip="/dev/gpiochip0", line=17, active="high")
     assert lock.begin("lock", 0.0).finish() == "line 17 cannot be set: Input/output error"
+
+
+@pytest.fixture
+def simulated():
+    """A chip of the kernel's simulator, and the file with the level of its line 3."""
+    if not os.access(SIMULATOR, os.W_OK):
+        pytest.skip("needs the kernel module gpio-sim, and root")
+    pytest.importorskip("gpiod")
+    made = SIMULATOR / f"porter-{os.getpid()}"
+    (made / "bank0").mkdir(parents=True)
+    (made / "bank0" / "num_lines").write_text("8")
+    (made / "live").write_text("1")
+    chip = (made / "bank0" / "chip_name").read_text().strip()
+    device = Path("/sys/devices/platform") / (made / "dev_name").read_text().strip()
+    yield Path("/dev") / chip, device / chip / "sim_gpio3" / "value"
+    (made / "live").write_text("0")
+    (made / "bank0").rmdir()
+    made.rmdir()
+
+
+@pytest.mark.parametrize(("active", "shut", "opened"), [("high", "0", "1"), ("low", "1", "0")])
+def test_a_line_of_the_kernel(simulated, active, shut, opened):
+    chip, level = simulated
+    chosen = DoorConfig.model_validate(
+        {"actuator": "gpio", "gpio": {"chip": chip, "line": 3, "active": active}}
+    )
+
+    async def run() -> None:
+        actuator = make_actuator(chosen)
+        await actuator.start(lambda reason: None)
+        assert level.read_text().strip() == shut
+        actuator.unlock(0.5)
+        await reached(lambda: level.read_text().strip() == opened)
+        await reached(lambda: level.read_text().strip() == shut)
+        with pytest.raises(DoorError, match="Device or resource busy"):
+            lock_directly(chosen)
+        await actuator.close()
+
+    asyncio.run(run())
+    lock_directly(chosen)
