@@ -35,6 +35,9 @@ MOST_PROBES = 200
 PROBE_DAYS = 7.0
 """Longer than this nobody says any more: that was not me."""
 _CHECK = b"porter gallery"
+_CHANGED = (
+    "was changed or damaged; put a copy of the gallery in its place, or move it away and enrol anew"
+)
 
 
 def gallery_path(settings: GalleryConfig) -> Path:
@@ -238,14 +241,17 @@ class Gallery:
             self._erase()
 
     def replace(self, stored: Sequence[Template], made: Sequence[Template]) -> None:
-        """Put templates of another encoder in the place of stored ones, all or none."""
+        """Put templates of another encoder in the place of stored ones, all or none.
+
+        Those whose person was removed meanwhile are not made again.
+        """
         with plain_words(self.path):
             with self._change():
                 for old, new in zip(stored, made, strict=True):
-                    (person,) = self._database.execute(
+                    for (person,) in self._database.execute(
                         "DELETE FROM templates WHERE id = ? RETURNING person", (old.id,)
-                    ).fetchone()
-                    self._insert(person, replace(new, created=old.created))
+                    ).fetchall():
+                        self._insert(person, replace(new, created=old.created))
             self._erase()
 
     def remember(
@@ -349,8 +355,11 @@ class Gallery:
 
     def _find(self, name: str) -> str | None:
         digest = self._sealer.digest(name_key(name))
-        rows = self._rows("SELECT id FROM people WHERE name_digest = ?", digest)
-        return str(rows[0][0]) if rows else None
+        for id, sealed in self._rows("SELECT id, name FROM people WHERE name_digest = ?", digest):
+            if name_key(self._text(sealed, "people", id, "name")) == name_key(name):
+                return str(id)
+            raise GalleryError(f"{self.path}: a name {_CHANGED}")
+        return None
 
     def _identify(self, name: str) -> str:
         id = self._find(clean_name(name))
@@ -417,10 +426,7 @@ class Gallery:
         try:
             return self._sealer.open(sealed, *context)
         except SealBroken:
-            raise GalleryError(
-                f"{self.path}: {what} was changed or damaged; put a copy of the gallery in its "
-                "place, or move it away and enrol anew"
-            ) from None
+            raise GalleryError(f"{self.path}: {what} {_CHANGED}") from None
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

@@ -248,6 +248,28 @@ def test_rows_cannot_be_exchanged(tmp_path: Path, tampering: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+def test_names_cannot_be_exchanged_to_have_somebody_else_removed(gallery: Gallery) -> None:
+    gallery.enrol("Ada", [template(1)])
+    gallery.enrol("Bob", [template(2)])
+    query = gallery._database.execute
+    (ada, of_ada), (bob, of_bob) = query("SELECT id, name_digest FROM people").fetchall()
+    query("UPDATE people SET name_digest = ? WHERE id = ?", (b"aside", ada))
+    query("UPDATE people SET name_digest = ? WHERE id = ?", (of_ada, bob))
+    query("UPDATE people SET name_digest = ? WHERE id = ?", (of_bob, ada))
+    with pytest.raises(GalleryError, match="a name was changed or damaged"):
+        gallery.remove("Ada")
+    assert len(gallery.people()) == 2
+
+
+def test_who_was_removed_meanwhile_is_not_renewed(gallery: Gallery) -> None:
+    gallery.enrol("Ada", [template(1)])
+    gallery.enrol("Bob", [template(2)])
+    stored = gallery.templates()
+    gallery.remove("Ada")
+    gallery.replace(stored, [template(3), template(4)])
+    assert [each.person for each in gallery.templates()] == ["Bob"]
+
+
 @given(st.binary(max_size=200), st.lists(st.text(max_size=8), max_size=3))
 def test_what_is_sealed_opens_only_in_its_context(plain: bytes, context: list[str]) -> None:
     sealer = Sealer(b"k" * 32)
