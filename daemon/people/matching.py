@@ -2,9 +2,11 @@
 
 The score of a person is the mean of the scores of their two nearest templates, or the score of the
 only one: a vote of the k = 2 nearest neighbours of each person. One odd template cannot let a
-stranger in, and more templates do not make more false matches, so a threshold for one comparison
-holds for a person. Lower is nearer. A template's score is its squared Euclidean distance to the
-probe, or that distance normalised against strangers (:mod:`daemon.people.normalisation`).
+stranger in, and the false match rate of a person with several templates stays about that of one
+comparison, for which the threshold was chosen; the nearest template alone would make it several
+times as large (`bench/gallery_vote.py`). Lower is nearer. A template's score is its squared
+Euclidean distance to the probe, or that distance normalised against strangers
+(:mod:`daemon.people.normalisation`).
 """
 
 from __future__ import annotations
