@@ -62,7 +62,7 @@ def command(ctx: click.Context, as_json: bool, path: Path | None) -> None:
 @command.command(epilog="\b\nExample:\n  porter people remove ada --yes")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
+@config_option
 def remove(path: Path | None, name: str, yes: bool) -> None:
     """Erase NAME for good: templates, decoys, pictures, and what events left of them."""
     _, gallery = _open(path)
@@ -82,7 +82,7 @@ def remove(path: Path | None, name: str, yes: bool) -> None:
 )
 @click.argument("name")
 @click.argument("words", nargs=-1, metavar="[SCHEDULE]...")
-@click.pass_obj
+@config_option
 def schedule(path: Path | None, name: str, words: tuple[str, ...]) -> None:
     """Set when NAME may come in; without SCHEDULE, show it.
 
@@ -113,7 +113,7 @@ def schedule(path: Path | None, name: str, words: tuple[str, ...]) -> None:
 @click.argument("name")
 @click.argument("what", metavar="[EVENT|PHOTO]", required=False)
 @click.option("--clear", is_flag=True, help="Forget all decoys of NAME.")
-@click.pass_obj
+@config_option
 def wrong(path: Path | None, name: str, what: str | None, clear: bool) -> None:
     """Say that a face was not NAME, though it was taken for NAME.
 
@@ -141,7 +141,7 @@ def wrong(path: Path | None, name: str, what: str | None, clear: bool) -> None:
 
 
 @command.command("re-enroll", epilog="\b\nExample:\n  porter people re-enroll")
-@click.pass_obj
+@config_option
 def renew(path: Path | None) -> None:
     """Take the present encoder for everybody whose pictures were kept.
 
@@ -179,7 +179,7 @@ def renew(path: Path | None) -> None:
 @click.option(
     "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False), help="Do not ask for it."
 )
-@click.pass_obj
+@config_option
 def export_(path: Path | None, file: Path, passphrase_file: Path | None) -> None:
     """Write everybody into FILE, encrypted with a passphrase."""
     from daemon.people import archive
@@ -204,7 +204,7 @@ def export_(path: Path | None, file: Path, passphrase_file: Path | None) -> None
 @click.option(
     "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False), help="Do not ask for it."
 )
-@click.pass_obj
+@config_option
 def import_(path: Path | None, file: Path, force: bool, passphrase_file: Path | None) -> None:
     """Add the people of FILE to those who are known.
 
@@ -229,7 +229,8 @@ def _open(path: Path | None) -> tuple[Config, Gallery]:
     from daemon.config import load_config
     from daemon.people.gallery import open_gallery
 
-    config = load_config(path)
+    # `porter people --config FILE remove ada` is meant, too.
+    config = load_config(path or click.get_current_context().obj)
     return config, open_gallery(config.gallery)
 
 

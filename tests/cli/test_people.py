@@ -249,6 +249,20 @@ def test_another_encoder_makes_templates_stale_until_they_are_renewed(place: Pla
     assert place("people", "re-enroll").out == "0 templates renewed, 2 left as they are\n"
 
 
+def test_the_configuration_is_taken_before_and_after_the_command(place: Place) -> None:
+    place.enrol("Ada", 1, count=1)
+    other = place.folder / "other.yaml"
+    other.write_text(f"gallery: {{path: {place.folder}/other.db}}\n")
+    for arguments in (
+        ["people", "--config", other, "schedule", "Ada"],
+        ["people", "schedule", "Ada", "--config", other],
+        ["verify", "Ada", place.folder / "Ada-0.png", "--config", other],
+    ):
+        said = place(*arguments)
+        assert (said.code, "nobody of this name" in said.err) == (67, True)
+    assert place("people", "schedule", "Ada").code == 0
+
+
 @pytest.fixture
 def secret(place: Place) -> Path:
     path = place.folder / "secret.txt"
