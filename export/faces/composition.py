@@ -185,7 +185,8 @@ def _view(scene: Picture, side: int, rng: Generator) -> Sample:
         focus = (float(aim[0] + aim[2] / 2), float(aim[1] + aim[3] / 2))
         to = (float(rng.uniform(0.15, 0.85) * side), float(rng.uniform(0.15, 0.85) * side))
     else:
-        factor = _size(max(0.5, 0.7 * side / max(height, width)), 2.0, rng)
+        least = max(0.5, 0.7 * side / max(height, width))
+        factor = _size(least, max(2.0, 1.3 * least), rng)
         focus = (float(rng.uniform(0, width)), float(rng.uniform(0, height)))
         to = (side / 2, side / 2)
     border = cv2.BORDER_CONSTANT if len(faces) else cv2.BORDER_REFLECT_101
@@ -196,14 +197,21 @@ def _view(scene: Picture, side: int, rng: Generator) -> Sample:
     return Sample(warped, turn(faces, matrix), turn(corners, matrix)[:, :4])
 
 
-def pasted(material: Material, side: int, rng: Generator) -> Sample:
-    """A background with none to five faces of 11 pixels to the whole picture, and other patches."""
+def pasted(material: Material, side: int, rng: Generator, largest: float = 1.25) -> Sample:
+    """A background with none to five faces, and patches that are none.
+
+    Args:
+        material: what to draw from.
+        side: of the picture, in pixels.
+        rng: drawn from.
+        largest: width of a lone face at most, in sides of the picture; the least is 11 pixels.
+    """
     sample = _view(_background(material, rng), side, rng)
     number = int(rng.choice(6, p=(0.24, 0.3, 0.2, 0.12, 0.08, 0.06)))
-    largest = side * (1.25 if number == 1 else 0.45)
+    widest = side * (largest if number == 1 else 0.45)
     kinds = [True] * number + [False] * int(rng.choice(4, p=(0.5, 0.25, 0.15, 0.1)))
     for is_face in rng.permutation(kinds):
-        width = _size(11, largest if is_face else side * 0.5, rng)
+        width = _size(11, widest if is_face else side * 0.5, rng)
         to = (float(rng.uniform(0, side)), float(rng.uniform(0, side)))
         if is_face:
             crops = _draw(material.crops, rng)

@@ -31,6 +31,8 @@ Image = npt.NDArray[np.uint8]
 
 WIDTH, HEIGHT = 640, 480
 """Of a composed camera picture; a real one is brought to this longest side."""
+FULL_FRAME = 0.58
+"""Width of a face that is as high as the picture, in widths of the picture."""
 SMALLEST = 20.0
 """Width in pixels of the smallest face that has to be found; smaller ones do not count."""
 PEOPLE_OF_CALTECH = ("Faces", "Faces_easy", "BACKGROUND_Google")
@@ -123,7 +125,7 @@ def composed(
     material = Material(crops, [], scenes)
     for number in range(count):
         rng = np.random.default_rng([seed, number])
-        sample = pasted(material, WIDTH, rng)
+        sample = pasted(material, WIDTH, rng, FULL_FRAME)
         sample.image = np.ascontiguousarray(sample.image[:HEIGHT])
         sample = settle(sample)
         small = sample.faces[:, 2] < SMALLEST

@@ -47,7 +47,7 @@ class Weights:
 
     score: float = 1.0
     box: float = 2.0
-    landmarks: float = 4.0
+    landmarks: float = 8.0
 
 
 @dataclass(frozen=True)

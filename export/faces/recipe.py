@@ -18,7 +18,8 @@ from export.faces import sketches
 from export.faces.composition import Material, pasted, settle
 from export.faces.evaluate import Finder, System, judge, threshold_for
 from export.faces.graph import DetectorGraph, check_parity, export
-from export.faces.heldout import SMALLEST, Shot, empty
+from export.faces.heldout import FULL_FRAME, SMALLEST, Shot, empty
+from export.faces.loss import Weights
 from export.faces.material import Gathered, Sources, gather
 from export.faces.mining import mine
 from export.faces.model import Detector
@@ -42,9 +43,11 @@ LICENCE = (
 class Plan:
     """Everything that shapes a run."""
 
-    learning: FaceDetectRecipe = field(default_factory=FaceDetectRecipe)
+    learning: FaceDetectRecipe = field(
+        default_factory=lambda: FaceDetectRecipe(large_every=0, weights=Weights(landmarks=4.0))
+    )
     correcting: FaceDetectRecipe = field(
-        default_factory=lambda: FaceDetectRecipe(steps=1_000, rate=1e-3)
+        default_factory=lambda: FaceDetectRecipe(steps=2_400, rate=2.5e-3)
     )
     """After mining, from where learning ended; no steps: no mining."""
     mined: int = 4_000
@@ -63,8 +66,8 @@ def quick(seed: int) -> Plan:
         batch=16,
         fresh=8,
         side=128,
+        large_every=0,
         rate=5e-3,
-        decay=0.97,
         precision="float32",
         seed=seed,
     )
@@ -94,7 +97,7 @@ def run(plan: Plan, sources: Sources | None, out: Path, work: Path, workers: int
         draft.mkdir(exist_ok=True)
         _ship(detector, draft, 0.5, {})
         finder = finder_of(open_detector(draft / f"{NAME}.yaml", [CPU]))
-        hard = mine(finder, learning.backgrounds, plan.mined, seed)
+        hard = mine(finder, learning.backgrounds, plan.mined, seed, work / "hard.json")
         mined = replace(learning, hard=hard)
         detector = train(plan.correcting, mined, work / "correcting", workers, detector)
     card = _ship(detector, out, 0.5, {})
@@ -181,7 +184,7 @@ def _composed(checking: Material, count: int, seed: int) -> list[Shot]:
     shots = []
     for number in range(count):
         rng = np.random.default_rng([seed, 11, number])
-        sample = settle(pasted(checking, LONGEST_SIDE, rng))
+        sample = settle(pasted(checking, LONGEST_SIDE, rng, FULL_FRAME))
         small = sample.faces[:, 2] < SMALLEST
         opened = np.concatenate([sample.open, sample.faces[small, :4]])
         shots.append(Shot(str(number), sample.image, sample.faces[~small], opened))

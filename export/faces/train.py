@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -20,7 +20,7 @@ from export.faces.loss import Labels, Weights, loss
 from export.faces.model import Detector, Widths
 
 STORED = 2048
-"""Composed pictures kept to be learnt from again."""
+"""Composed pictures of 256 x 256 pixels kept to be learnt from again."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,13 @@ class FaceDetectRecipe:
     fresh: int = 12
     """Of a batch, how many pictures are new; the rest are drawn from those of before."""
     side: int = 256
-    """Of the pictures, in pixels."""
+    """Of most pictures, in pixels."""
+    large_side: int = 448
+    """Of the others, for faces that fill a camera's picture; as many fewer fit into a batch."""
+    large_every: int = 4
+    """Steps from one batch of large pictures to the next; 0: never."""
     rate: float = 3e-3
     """Peak learning rate (one cycle, AdamW)."""
-    decay: float = 0.998
-    """Of the running mean of the weights that is kept."""
     widths: Widths = field(default_factory=Widths)
     weights: Weights = field(default_factory=Weights)
     precision: str = "bfloat16"
@@ -76,7 +78,7 @@ def train(
         start: a network of the same widths to go on from; drawn by the seed if None.
 
     Returns:
-        The running mean of the network, ready to run.
+        The network, ready to run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
@@ -85,13 +87,6 @@ def train(
     if start is not None:
         network.load_state_dict(start.state_dict())
     nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
-    mean = torch.optim.swa_utils.AveragedModel(
-        network,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(  # type: ignore[no-untyped-call]
-            recipe.decay
-        ),
-        use_buffers=True,
-    )
     optimiser = torch.optim.AdamW(_groups(network), recipe.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.rate, recipe.steps, pct_start=0.08
@@ -100,16 +95,15 @@ def train(
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         network.load_state_dict(saved["network"])
-        mean.load_state_dict(saved["mean"])
         optimiser.load_state_dict(saved["optimiser"])
         schedule.load_state_dict(saved["schedule"])
         done = saved["step"]
-    grid = torch.from_numpy(cells(recipe.side, recipe.side).copy()).to(device)
-    stream = _batches(recipe, material, done, workers)
+    stream = _mixed(recipe, material, done, workers)
     with tqdm(total=recipe.steps, initial=done, desc="facedetect", unit="step") as bar:
         running: dict[str, float] = {}
         for step in range(done + 1, recipe.steps + 1):
             images, labels = next(stream)
+            grid = torch.from_numpy(cells(*images.shape[2:]).copy()).to(device)
             network.train()
             x = _jitter(images.to(device)).contiguous(memory_format=torch.channels_last)
             with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
@@ -120,7 +114,6 @@ def train(
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
             schedule.step()
-            mean.update_parameters(network)
             parts = {"score": off.score, "box": off.box, "landmarks": off.landmarks}
             for name, value in parts.items():
                 running[name] = 0.98 * running.get(name, value) + 0.02 * value
@@ -134,7 +127,6 @@ def train(
                 torch.save(
                     {
                         "network": network.state_dict(),
-                        "mean": mean.state_dict(),
                         "optimiser": optimiser.state_dict(),
                         "schedule": schedule.state_dict(),
                         "step": step,
@@ -146,21 +138,14 @@ def train(
                 with (folder / "detector.jsonl").open("a") as log:
                     rounded = {name: round(value, 4) for name, value in running.items()}
                     log.write(json.dumps({"step": step, **rounded}) + "\n")
-    result = mean.module
-    assert isinstance(result, Detector)
-    return result.cpu().eval()
+    return network.cpu().eval()
 
 
 def load(checkpoint: Path) -> Detector:
-    """The running mean of the network of a checkpoint."""
+    """The network of a checkpoint."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     network = Detector(Widths(**saved["recipe"]["widths"]))
-    weights = {
-        name.removeprefix("module."): value
-        for name, value in saved["mean"].items()
-        if name.startswith("module.")
-    }
-    network.load_state_dict(weights)
+    network.load_state_dict(saved["network"])
     return network.eval()
 
 
@@ -174,45 +159,55 @@ def _groups(network: nn.Module) -> list[dict[str, object]]:
     ]
 
 
-def _batches(
+def _mixed(
     recipe: FaceDetectRecipe, material: Material, done: int, workers: int
+) -> Iterator[tuple[Tensor, Labels]]:
+    """The batches of all steps from `done` on, most of small and some of large pictures."""
+    every = recipe.large_every
+    share = (recipe.side / recipe.large_side) ** 2
+    large = replace(
+        recipe,
+        side=recipe.large_side,
+        batch=max(2, round(recipe.batch * share)),
+        fresh=max(1, round(recipe.fresh * share)),
+        seed=recipe.seed + 1,
+    )
+    done_large = done // every if every else 0
+    small_batches = _batches(recipe, material, done - done_large, recipe.steps - done, workers)
+    large_batches = _batches(large, material, done_large, recipe.steps - done, workers)
+    for step in range(done + 1, recipe.steps + 1):
+        yield next(large_batches if every and step % every == 0 else small_batches)
+
+
+def _batches(
+    recipe: FaceDetectRecipe, material: Material, done: int, steps: int, workers: int
 ) -> Iterator[tuple[Tensor, Labels]]:
     """Batches of fresh and earlier pictures; earlier ones are mirrored half of the time.
 
     Composing a picture takes about as long as learning from it: learning from it again later, with
     other light, costs little and forgets nothing.
     """
-    first = done * recipe.fresh
-    count = (recipe.steps - done) * recipe.fresh
     loader = DataLoader(
-        Compositions(material, recipe.side, first, count, recipe.seed),
+        Compositions(material, recipe.side, done * recipe.fresh, steps * recipe.fresh, recipe.seed),
         recipe.fresh,
         num_workers=workers,
         collate_fn=list,
-        prefetch_factor=8 if workers else None,
+        prefetch_factor=4 if workers else None,
         worker_init_fn=_calm,
         multiprocessing_context="fork" if workers else None,
     )
     rng = np.random.default_rng([recipe.seed, done])
     kept: list[Sample] = []
+    room = STORED * 65_536 // recipe.side**2
     for fresh in loader:
-        again = (
-            [
-                kept[int(place)]
-                for place in rng.integers(
-                    len(kept), size=recipe.batch - recipe.fresh if kept else 0
-                )
-            ]
-            if kept
-            else []
-        )
-        drawn = fresh + [mirror(each) if rng.random() < 0.5 else each for each in again]
-        yield collate(drawn)
+        number = recipe.batch - recipe.fresh if kept else 0
+        again = [kept[int(place)] for place in rng.integers(max(1, len(kept)), size=number)]
+        yield collate(fresh + [mirror(each) if rng.random() < 0.5 else each for each in again])
         for sample in fresh:
-            if len(kept) < STORED:
+            if len(kept) < room:
                 kept.append(sample)
             else:
-                kept[int(rng.integers(STORED))] = sample
+                kept[int(rng.integers(room))] = sample
 
 
 def _calm(_worker: int) -> None:
