@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.people import archive
 from daemon.people.enrolment import Rejected, single
 from daemon.people.gallery import open_gallery
 from daemon.people.records import EncoderId
@@ -264,7 +265,9 @@ def test_the_configuration_is_taken_before_and_after_the_command(place: Place) -
 
 
 @pytest.fixture
-def secret(place: Place) -> Path:
+def secret(place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A passphrase in a file; what it costs to guess is not waited for."""
+    monkeypatch.setattr(archive, "COST", archive.COST | {"n": 1 << 10})
     path = place.folder / "secret.txt"
     path.write_text("correct horse\n")
     return path
