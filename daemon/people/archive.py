@@ -143,8 +143,8 @@ def _look_different(new: Sequence[Template], known: Sequence[Template]) -> bool:
 
 def _header(line: bytes, place: str) -> dict[str, Any]:
     try:
-        header = json.loads(line) if len(line) < 1000 else None
-    except ValueError:
+        header = json.loads(line.decode()) if len(line) < 1000 else None
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise GalleryError(f"{place}: not a file of porter people export")
@@ -153,11 +153,14 @@ def _header(line: bytes, place: str) -> dict[str, Any]:
             f"{place}: of version {header.get('version')}, and this Porter knows {VERSION}; "
             "update Porter"
         )
-    costs = [header.get(name) for name in MOST_COST]
     fair = all(
-        isinstance(cost, int) and 1 <= cost <= most for cost, most in zip(costs, MOST_COST.values())
+        type(header.get(name)) is int and 1 <= header[name] <= most
+        for name, most in MOST_COST.items()
     )
-    if not fair or header["n"] & (header["n"] - 1) or not isinstance(header.get("salt"), str):
+    salt = header.get("salt")
+    if not (fair and header["n"] >= 2 and header["n"].bit_count() == 1) or not (
+        isinstance(salt, str) and salt.isascii()
+    ):
         raise GalleryError(f"{place}: its first line is damaged")
     return header
 
