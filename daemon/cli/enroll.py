@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.people.capture import Camera
     from daemon.people.enrolment import Rejected
-    from daemon.people.gallery import Gallery
     from daemon.people.records import Template
     from daemon.vision.examination import Examiner
 
@@ -44,7 +43,7 @@ def command(
     from daemon.people.enrolment import repeated, sort_out
     from daemon.people.gallery import open_gallery
     from daemon.people.matching import make_matcher
-    from daemon.people.records import EncoderId, clean_name
+    from daemon.people.records import EncoderId, clean_name, name_key
     from daemon.vision.examination import open_examiner
 
     if camera == bool(photos):
@@ -60,7 +59,7 @@ def command(
             else _from_photos(photos, examiner, keep=config.gallery.keep_pictures)
         )
         everybody = gallery.templates(EncoderId.of(card))
-        known = _own(gallery, name, everybody)
+        known = [each for each in everybody if name_key(each.person) == name_key(name)]
         kept: list[Template] = []
         for each in made:
             flaw = repeated(each, [*known, *kept])
@@ -78,7 +77,7 @@ def command(
         if not kept:
             raise SourceError(f"{name}: nothing was enrolled: no picture was accepted")
         gallery.enrol(name, kept)
-    total = len(known) + len(kept)
+    total = len(kept) + sum(each.role == "own" for each in known)
     more = f", {total} in all" if known else ""
     click.echo(f"{name}: enrolled with {_counted(len(kept), 'picture')}{more}")
     if total < 3:
@@ -88,12 +87,6 @@ def command(
 def report(flaw: Rejected) -> None:
     """Say why a picture was not taken."""
     click.echo(f"  {flaw.source}: left out: {flaw.message}", err=True)
-
-
-def _own(gallery: Gallery, name: str, everybody: list[Template]) -> list[Template]:
-    from daemon.people.records import name_key
-
-    return [each for each in everybody if name_key(each.person) == name_key(name)]
 
 
 def _from_photos(photos: tuple[Path, ...], examiner: Examiner, *, keep: bool) -> list[Template]:
