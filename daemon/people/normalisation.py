@@ -77,7 +77,7 @@ def load_cohort(path: Path) -> npt.NDArray[np.float32]:
     """
     try:
         stored = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise ModelError(f"{path}: no cohort: {error}; copy the model's files again") from None
     if not isinstance(stored, np.ndarray) or stored.ndim != 2 or not len(stored):
         raise ModelError(f"{path}: no cohort: must be an array of vectors; copy it again")

@@ -257,4 +257,5 @@ def _find(path: Path, finder: FaceFinder) -> npt.NDArray[np.float32]:
     if image is None:
         raise SourceError(f"{path}: not a picture; remove it")
     found = finder.find(np.asarray(image, np.uint8))
-    return np.zeros(0, np.float32) if found is None else found
+    # Rounded as in the file, so that a later run has the same landmarks.
+    return np.zeros(0, np.float32) if found is None else np.round(found, 2)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import numpy as np
 import torch
 
 from export.cli import existing_folder
@@ -17,7 +18,7 @@ from export.embedding.crops import kept_crops
 from export.embedding.evaluate import peers
 from export.embedding.material import Sources, finder_of, gather
 from export.embedding.publish import candidate, keep_apart, measure, publish
-from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, variant
+from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, network, steps_of, variant
 from export.embedding.teachers import VectorStore, open_teachers
 from export.embedding.train import train
 
@@ -64,10 +65,14 @@ from export.embedding.train import train
     "variants",
     multiple=True,
     type=click.Choice(list(VARIANTS)),
-    help="Recipes to train, in this order; `margin` goes on from `distilled`.",
+    help="Recipes to train, in this order; `margin` goes on from `distilled`, `compressed` from "
+    "dlib's weights.",
 )
 @click.option(
-    "--steps", type=click.IntRange(2), help="Of the longest variant; others in proportion."
+    "--steps",
+    multiple=True,
+    metavar="[VARIANT=]N",
+    help=f"Steps of training, of all variants or of one. [default: {DEFAULT_STEPS}]",
 )
 @click.option(
     "--precision",
@@ -109,7 +114,7 @@ def embed(
     finder: Path | None,
     teachers: tuple[str, ...],
     variants: tuple[str, ...],
-    steps: int | None,
+    steps: tuple[str, ...],
     precision: str,
     quick: bool,
     seed: int,
@@ -151,12 +156,22 @@ def embed(
     figures = {system.name: measure(system, held, store) for system in peers(opened)}
     candidates = []
     for name in variants or (("distilled", "margin") if opened else ("triplet",)):
-        recipe = variant(name, steps or DEFAULT_STEPS, quick)
-        recipe = replace(recipe, seed=seed, precision=precision)
-        start = folder / "distilled" / "encoder.pt" if name == "margin" else None
+        chosen = variant(name, steps_of(name, steps), quick)
+        recipe = replace(chosen.recipe, seed=seed, precision=precision)
+        chosen = replace(chosen, recipe=recipe)
         targets = None if name == "triplet" else material.targets
-        net = train(recipe, material.train, crops, targets, folder / name, start)
-        candidates.append(candidate(name, net, recipe, folder / name, held, store))
+        start = folder / chosen.goes_on_from / "encoder.pt" if chosen.goes_on_from else None
+        net = train(
+            recipe,
+            network(chosen, crops, targets, quick),
+            np.array(chosen.input.template),
+            material.train,
+            crops,
+            targets,
+            folder / name,
+            start,
+        )
+        candidates.append(candidate(name, chosen, net, folder / name, held, store))
         figures[name] = candidates[-1].figures
         click.echo(f"{name}: {figures[name]}")
     best = max(candidates, key=lambda each: each.merit)

@@ -19,6 +19,7 @@ from export.data.faces import Face, people
 from export.embedding.degrade import SIZE, TEMPLATE, degrade
 
 Image = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.floating]
 
 
 def kept_crops(faces: Sequence[Face], folder: Path) -> Image:
@@ -51,13 +52,15 @@ def _cut(face: Face) -> Image:
 class Degraded(Dataset[tuple[Tensor, Tensor]]):
     """Degraded faces (3, 112, 112) as bytes, RGB, with their places; asked by (step, place)."""
 
-    def __init__(self, crops: Image, seed: int, strength: float) -> None:
+    def __init__(self, crops: Image, seed: int, strength: float, template: Points) -> None:
         self.crops, self.seed, self.strength = crops, seed, strength
+        self.template = template
 
     def __getitem__(self, asked: tuple[int, int]) -> tuple[Tensor, Tensor]:
         step, place = asked
         rng = np.random.default_rng([self.seed, step, place])
-        face = degrade(np.array(self.crops[place]), rng, self.strength * rng.random())
+        strength = self.strength * rng.random()
+        face = degrade(np.array(self.crops[place]), rng, strength, self.template)
         pixels = torch.from_numpy(np.ascontiguousarray(face[..., ::-1].transpose(2, 0, 1)))
         return pixels, torch.tensor(place)
 

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.vision.alignment import ARCFACE, ARCFACE_SIZE
+from daemon.vision.alignment import ARCFACE, ARCFACE_SIZE, align, similarity
 
 Image = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.floating]
 Rng = np.random.Generator
 
 MARGIN = 16
@@ -21,20 +22,21 @@ SIZE = (ARCFACE_SIZE[0] + 2 * MARGIN, ARCFACE_SIZE[1] + 2 * MARGIN)
 """Width and height of a kept crop."""
 
 
-def degrade(crop: Image, rng: Rng, strength: float = 1.0) -> Image:
+def degrade(crop: Image, rng: Rng, strength: float = 1.0, template: Points = ARCFACE) -> Image:
     """Take a picture of a face again, with a worse camera.
 
     Args:
         crop: (144, 144, 3) aligned face with its margin, BGR.
         rng: everything is drawn from it.
         strength: 0 only shifts, turns and mirrors; 1 is all that a door has to offer.
+        template: (5, 2) where the landmarks shall lie in the result, in pixels.
 
     Returns:
         (112, 112, 3).
     """
-    face = _jitter(crop, rng)
     if rng.random() < 0.3 * strength:
-        face = _cover(face, rng)
+        crop = _cover(crop, rng)
+    face = _jitter(crop, rng, template)
     if rng.random() < 0.6 * strength:
         face = _light(face, rng)
     if rng.random() < 0.35 * strength:
@@ -48,20 +50,21 @@ def degrade(crop: Image, rng: Rng, strength: float = 1.0) -> Image:
     return face
 
 
-def plain(crop: Image) -> Image:
-    """The face without its margin, as the encoder sees it in a clean picture."""
-    return crop[MARGIN:-MARGIN, MARGIN:-MARGIN]
+def plain(crop: Image, template: Points = ARCFACE) -> Image:
+    """The face of a kept crop as the encoder sees it in a clean picture, (112, 112, 3)."""
+    return align(crop, TEMPLATE, template)
 
 
-def _jitter(crop: Image, rng: Rng) -> Image:
+def _jitter(crop: Image, rng: Rng, template: Points) -> Image:
+    """As if the landmarks had been found a little beside their places; or the mirror image."""
+    matrix = np.vstack([similarity(TEMPLATE, template), [0, 0, 1]])
     angle, scale = np.radians(rng.normal(0, 3.0)), np.exp(rng.normal(0, 0.03))
     a = scale * np.exp(1j * angle)
     flip = -1.0 if rng.random() < 0.5 else 1.0
-    middle = (SIZE[0] - 1) / 2
-    shift = rng.normal(0, 1.5, 2) + (ARCFACE_SIZE[0] - 1) / 2
-    matrix = np.array([[a.real * flip, -a.imag, 0], [a.imag * flip, a.real, 0]])
-    matrix[:, 2] = shift - matrix[:, :2] @ (middle, middle)
-    return np.asarray(cv2.warpAffine(crop, matrix, ARCFACE_SIZE), np.uint8)
+    middle = (ARCFACE_SIZE[0] - 1) / 2
+    moved = np.array([[a.real * flip, -a.imag, 0], [a.imag * flip, a.real, 0]])
+    moved[:, 2] = rng.normal(0, 1.5, 2) + middle - moved[:, :2] @ (middle, middle)
+    return np.asarray(cv2.warpAffine(crop, moved @ matrix, ARCFACE_SIZE), np.uint8)
 
 
 def _cover(face: Image, rng: Rng) -> Image:
@@ -69,26 +72,27 @@ def _cover(face: Image, rng: Rng) -> Image:
     covered = face.copy()
     colour = rng.integers(0, 256, 3)
     area = np.zeros(face.shape[:2], np.uint8)
+    # Places are those of the kept crop: eyes at a height of 68, the mouth at 108.
     match rng.integers(5):
         case 0:
-            top = int(rng.integers(66, 78))
-            points = np.array([[14, top], [56, top - 8], [98, top], [92, 112], [20, 112]])
+            top = int(rng.integers(82, 94))
+            points = np.array([[30, top], [72, top - 8], [114, top], [106, 144], [38, 144]])
             cv2.fillPoly(area, [points.astype(np.int32)], 255)
         case 1:
-            for x, y in ARCFACE[:2].astype(int):
+            for x, y in TEMPLATE[:2].astype(int):
                 axes = (int(rng.integers(10, 17)), int(rng.integers(8, 13)))
                 cv2.ellipse(area, (int(x), int(y)), axes, 0, 0, 360, 255, -1)
-            cv2.line(area, (38, 50), (74, 50), 255, 3)
+            cv2.line(area, (54, 66), (90, 66), 255, 3)
             colour //= 5
         case 2:
-            cv2.ellipse(area, (56, 104), (34, 26), 0, 0, 360, 255, -1)
-            cv2.ellipse(area, (56, 92), (14, 5), 0, 0, 360, 0, -1)
+            cv2.ellipse(area, (72, 120), (34, 26), 0, 0, 360, 255, -1)
+            cv2.ellipse(area, (72, 108), (14, 5), 0, 0, 360, 0, -1)
             colour //= 3
         case 3:
-            area[: int(rng.integers(20, 38))] = 255
+            area[: int(rng.integers(36, 54))] = 255
         case _:
-            x, y = rng.integers(0, 90, 2)
-            w, h = rng.integers(14, 56, 2)
+            x, y = rng.integers(10, 110, 2)
+            w, h = rng.integers(14, 60, 2)
             area[y : y + h, x : x + w] = 255
     soft = cv2.GaussianBlur(area, (0, 0), float(rng.uniform(0.5, 2.5)))[..., None] / 255.0
     texture = colour + _grain(face.shape, rng) * rng.uniform(3, 30)
@@ -155,7 +159,9 @@ def _jpeg(face: Image, rng: Rng) -> Image:
     return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
 
 
-_GRAIN = np.random.default_rng(0).standard_normal((1 << 18) + 112 * 112 * 3).astype(np.float32)
+_GRAIN = (
+    np.random.default_rng(0).standard_normal((1 << 18) + SIZE[0] * SIZE[1] * 3).astype(np.float32)
+)
 
 
 def _grain(shape: tuple[int, ...], rng: Rng) -> npt.NDArray[np.float32]:

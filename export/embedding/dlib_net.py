@@ -35,7 +35,7 @@ class DlibNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _Unit(3, 32, 7, 2, 0)
+        self.stem = Unit(3, 32, 7, 2, 0)
         blocks: list[nn.Module] = []
         channels = 32
         for width, count, halve in STAGES:
@@ -59,14 +59,15 @@ class DlibNet(nn.Module):
         return vectors
 
 
-class _Unit(nn.Module):
+class Unit(nn.Module):
     """A convolution; the scale and shift behind it, which replace batch norm, are folded in."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+        self.conv: nn.Module = nn.Conv2d(inputs, outputs, kernel, stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
+        """One layer."""
         y: Tensor = self.conv(x)
         return y
 
@@ -75,8 +76,8 @@ class _Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, halve: bool) -> None:
         super().__init__()
         # dlib pads a convolution only if its stride is 1.
-        self.first = _Unit(inputs, outputs, 3, 2 if halve else 1, 0 if halve else 1)
-        self.second = _Unit(outputs, outputs, 3, 1, 1)
+        self.first = Unit(inputs, outputs, 3, 2 if halve else 1, 0 if halve else 1)
+        self.second = Unit(outputs, outputs, 3, 1, 1)
         self.halve = halve
 
     def forward(self, x: Tensor) -> Tensor:
@@ -109,8 +110,10 @@ def load(path: Path) -> DlibNet:
         layers = list(_layers(path.read_bytes()))
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    except (IndexError, ValueError):
+        raise ModelError(f"{path}: not dlib's network, or cut off; copy it again") from None
     net = DlibNet()
-    units = [module for module in net.modules() if isinstance(module, _Unit)]
+    units = [module for module in net.modules() if isinstance(module, Unit)]
     if [tag for tag, _ in layers] != [b"con_4", b"affine_"] * len(units) + [b"fc_2"]:
         raise ModelError(f"{path}: not dlib's face recognition network: it has other layers")
     try:
@@ -122,8 +125,9 @@ def load(path: Path) -> DlibNet:
     return net.eval()
 
 
-def _fill(conv: nn.Conv2d, weights: Floats, affine: Floats) -> None:
+def _fill(conv: nn.Module, weights: Floats, affine: Floats) -> None:
     """Weights of a convolution, with the scale and shift behind it folded in."""
+    assert isinstance(conv, nn.Conv2d)
     filters, biases = weights[: conv.weight.numel()], weights[conv.weight.numel() :]
     scale, shift = affine.reshape(2, -1)
     shaped = filters.reshape(conv.weight.shape) * scale[:, None, None, None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -100,13 +99,6 @@ def faces(
     if pairs is None and not sets and not pictures:
         raise click.UsageError("nothing to measure on: give --pairs, --set or --pictures")
     measured = measure_all(models, teachers, pairs, Sources(data, sets, pictures, (), finder))
-    facts: dict[str, Any] = {"systems": {}}
-    for each in measured:
-        entry: dict[str, Any] = {}
-        if each.verification is not None:
-            entry["pairs"] = report.of_pairs(each.verification)
-        if each.held_out is not None:
-            entry["held_out"] = report.of_held_out(each.held_out, each.points)
-        facts["systems"][each.system.name] = entry
+    facts = report.facts(measured)
     write_files(measured, facts, out, errors, worst)
     click.echo(json.dumps(facts) if as_json else report.text(facts))

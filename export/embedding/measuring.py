@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,9 @@ def measure_all(
     store = VectorStore(cache / "vectors")
     opened = open_teachers(teachers, cache / "teachers")
     systems = [as_shipped(open_encoder(model, [CPU])) for model in models]
+    if len({system.name for system in systems}) < len(systems):
+        # Two versions of one model: tell them apart by where they lie.
+        systems = [replace(each, name=str(path)) for each, path in zip(systems, models)]
     labelled = read_pairs(*pairs, finder_of(sources.finder)) if pairs is not None else None
     faces, _ = read(sources, cache)
     if opened and faces:

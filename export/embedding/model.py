@@ -110,7 +110,7 @@ class Block(nn.Module):
         return functional.relu(x + self.second(self.first(x)), inplace=True)
 
 
-def deployed(net: EncoderNet) -> EncoderNet:
+def deployed(net: nn.Module) -> nn.Module:
     """A copy as it ships: batch norm folded into the convolutions, weights rounded to 16 bits."""
     shipped = copy.deepcopy(net).cpu().eval()
     for module in shipped.modules():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from daemon.inference import CPU
 from daemon.people.normalisation import CohortNorm
@@ -18,6 +19,7 @@ from export.data.faces import Face, people
 from export.data.lfw import Pair
 from export.embedding.calibrate import operating_points
 from export.embedding.comparisons import Comparisons, compare
+from export.embedding.compressed import prepared
 from export.embedding.evaluate import (
     HeldOut,
     System,
@@ -28,21 +30,21 @@ from export.embedding.evaluate import (
 )
 from export.embedding.groups import worst
 from export.embedding.material import Material
-from export.embedding.model import EncoderNet, deployed
+from export.embedding.model import deployed
 from export.embedding.package import (
-    PORTER_INPUT,
     Identity,
     check_parity,
     export_encoder,
     write_card,
 )
+from export.embedding.recipe import Variant
 from export.embedding.teachers import Teacher, VectorStore, together
-from export.embedding.train import EncoderRecipe
 
 Vectors = npt.NDArray[np.float32]
 
 LICENCE = "research and evaluation; for production train on pictures you have rights to"
 SUMMARY = "Face encoder, 128-D unit vectors of faces aligned to 112x112"
+VERSION = "1"
 COHORT = 1000
 NEAREST = 200
 """Strangers of the cohort, and how many of them a score is normalised by."""
@@ -86,7 +88,7 @@ class Candidate:
     """A trained variant as it would ship, with what was measured of it."""
 
     name: str
-    recipe: EncoderRecipe
+    variant: Variant
     encoder: Encoder
     parity: float
     figures: dict[str, Any]
@@ -98,24 +100,19 @@ class Candidate:
 
 
 def candidate(
-    name: str, net: EncoderNet, recipe: EncoderRecipe, folder: Path, held: Held, store: VectorStore
+    name: str, variant: Variant, net: nn.Module, folder: Path, held: Held, store: VectorStore
 ) -> Candidate:
     """Write a variant's files into a folder and measure it on the calibration part."""
     shipped = deployed(net)
     path = folder / "face.onnx"
-    identity = Identity("face", "1", PORTER_INPUT, shipped.head.out_features)
+    identity = Identity("face", VERSION, variant.input)
     export_encoder(shipped, path, identity, half=True)
     write_card(path, identity, SUMMARY, LICENCE, {})
     encoder = open_encoder(path, [CPU])
-    parity = check_parity(shipped, path, _prepared(encoder, held.calibration[:CHECKED]))
+    crops = [encoder.align(face.read(), face.landmarks) for face in held.calibration[:CHECKED]]
+    parity = check_parity(shipped, path, prepared(np.stack(crops)).numpy())
     figures = measure(System(name, (Teacher(encoder),)), held, store)
-    return Candidate(name, recipe, encoder, parity, figures)
-
-
-def _prepared(encoder: Encoder, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
-    crops = [encoder.align(face.read(), face.landmarks) for face in faces]
-    values = (np.stack(crops)[..., ::-1].astype(np.float32) - 127.5) / 127.5
-    return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+    return Candidate(name, variant, encoder, parity, figures)
 
 
 def measure(system: System, held: Held, store: VectorStore) -> dict[str, Any]:
@@ -161,7 +158,7 @@ def publish(
     out.mkdir(parents=True, exist_ok=True)
     path = out / "face.onnx"
     path.write_bytes(best.encoder.card.path.read_bytes())
-    strangers = cohort(material.train, best.recipe.seed)
+    strangers = cohort(material.train, best.variant.recipe.seed)
     vectors = store.vectors(best.encoder, strangers).astype(np.float16)
     cohort_path = out / "face.cohort.npy"
     np.save(cohort_path, vectors)
@@ -172,7 +169,7 @@ def publish(
     plain, normalised = (held_out(held.calibration, calibration, each) for each in (None, norm))
     keep = _is_better(normalised, plain)
     comparisons = (normalised if keep else plain).comparisons
-    points = operating_points(comparisons, seed=best.recipe.seed)
+    points = operating_points(comparisons, seed=best.variant.recipe.seed)
     on_test = compare(held.test, test, norm if keep else None)
     effect = {
         part: {
@@ -186,7 +183,7 @@ def publish(
     }
     card = write_card(
         path,
-        Identity("face", "1", PORTER_INPUT, best.encoder.card.dimension),
+        Identity("face", VERSION, best.variant.input),
         SUMMARY,
         LICENCE,
         {
@@ -197,14 +194,14 @@ def publish(
                 "nearest": NEAREST,
             },
             "operating_points": points,
-            "seed": best.recipe.seed,
+            "seed": best.variant.recipe.seed,
             "data": {
                 "terms": list(terms),
                 "taught_by": list(teachers),
                 **material.notes,
                 "second_pictures_left_out_of_held_out": held.left_out,
             },
-            "recipe": {"variant": best.name, **_plain(asdict(best.recipe))},
+            "recipe": {"variant": best.name, **_plain(asdict(best.variant.recipe))},
             "figures": {
                 "parity": {"onnx_to_torch": float(f"{best.parity:.2g}")},
                 "variants_and_teachers": dict(rivals),

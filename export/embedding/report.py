@@ -12,15 +12,22 @@ from daemon.vision.cards import OperatingPoint
 from export.embedding.calibrate import bounds
 from export.embedding.comparisons import Comparisons
 from export.embedding.evaluate import HeldOut
-from export.embedding.verification import Verification
+from export.embedding.measuring import Measured
 
 
-def of_pairs(result: Verification) -> dict[str, Any]:
-    """Facts of labelled pairs."""
-    return asdict(result)
+def facts(measured: Sequence[Measured]) -> dict[str, Any]:
+    """Everything measured, by the name of the system."""
+    systems: dict[str, Any] = {}
+    for each in measured:
+        entry = systems.setdefault(each.system.name, {})
+        if each.verification is not None:
+            entry["pairs"] = asdict(each.verification)
+        if each.held_out is not None:
+            entry["held_out"] = _of_held_out(each.held_out, each.points)
+    return {"systems": systems}
 
 
-def of_held_out(result: HeldOut, points: Sequence[OperatingPoint]) -> dict[str, Any]:
+def _of_held_out(result: HeldOut, points: Sequence[OperatingPoint]) -> dict[str, Any]:
     """Facts of all pairs of held-out faces.
 
     Args:

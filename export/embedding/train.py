@@ -19,10 +19,10 @@ from tqdm import tqdm
 from export.data.faces import Face, people
 from export.embedding import losses
 from export.embedding.crops import Batches, Degraded
-from export.embedding.model import BLOCKS, WIDTHS, EncoderNet
 
 Image = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
+Points = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,6 @@ class EncoderRecipe:
     strength: float = 1.0
     """Of the degradation, 0 to 1."""
     seed: int = 0
-    widths: tuple[int, ...] = WIDTHS
-    blocks: tuple[int, ...] = BLOCKS
     workers: int = 1
     precision: str = "float32"
     """Of the convolutions while learning: `bfloat16` is faster where processors have it."""
@@ -59,16 +57,20 @@ class EncoderRecipe:
 
 def train(
     recipe: EncoderRecipe,
+    net: nn.Module,
+    template: Points,
     faces: Sequence[Face],
     crops: Image,
     targets: Vectors | None,
     folder: Path,
     start: Path | None = None,
-) -> EncoderNet:
+) -> nn.Module:
     """Train or resume; writes `encoder.pt` (checkpoint) and `encoder.jsonl` (log) into a folder.
 
     Args:
         recipe: how.
+        net: (n, 3, 112, 112) to unit vectors (n, dimension); it is trained in place.
+        template: (5, 2) where it wants the landmarks, in pixels.
         faces: (n) of the training part.
         crops: (n, 144, 144, 3) the same, aligned.
         targets: (n, dimension) the teachers' unit vectors; None without distillation.
@@ -78,10 +80,9 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    dimension = 128 if targets is None else targets.shape[1]
     names = {name: place for place, name in enumerate(people(faces))}
     labels = torch.tensor([names[face.identity] if face.identity else -1 for face in faces])
-    learner = _Learner(recipe, len(names), dimension).to(device)
+    learner = _Learner(recipe, net, len(names)).to(device)
     if start is not None:
         learner.net.load_state_dict(_read(start)["net"])
     # With the channels last, processors take a third less time for the gradients.
@@ -106,7 +107,7 @@ def train(
         recipe.seed,
     )
     loader = DataLoader(
-        Degraded(crops, recipe.seed, recipe.strength),
+        Degraded(crops, recipe.seed, recipe.strength, template),
         batch_sampler=batches,
         num_workers=recipe.workers,
         prefetch_factor=4 if recipe.workers else None,
@@ -138,7 +139,6 @@ def train(
                     "optimiser": optimiser.state_dict(),
                     "schedule": schedule.state_dict(),
                     "step": step,
-                    "dimension": dimension,
                     "recipe": asdict(recipe),
                 }
                 partial = checkpoint.with_suffix(".tmp")
@@ -150,10 +150,12 @@ def train(
 class _Learner(nn.Module):
     """The network with its losses."""
 
-    def __init__(self, recipe: EncoderRecipe, persons: int, dimension: int) -> None:
+    def __init__(self, recipe: EncoderRecipe, net: nn.Module, persons: int) -> None:
         super().__init__()
         self.recipe = recipe
-        self.net = EncoderNet(recipe.widths, recipe.blocks, dimension)
+        self.net = net
+        with torch.inference_mode():
+            dimension = net.eval()(torch.zeros(1, 3, 112, 112)).shape[1]
         self.softmax = losses.MarginSoftmax(max(1, persons), dimension, recipe.scale, recipe.margin)
 
     def forward(self, pixels: Tensor, labels: Tensor, targets: Tensor | None) -> dict[str, Tensor]:
@@ -205,15 +207,6 @@ def _groups(learner: nn.Module, recipe: EncoderRecipe) -> list[dict[str, Any]]:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-
-
-def load(path: Path) -> EncoderNet:
-    """A trained network from its checkpoint."""
-    saved = _read(path)
-    recipe = saved["recipe"]
-    net = EncoderNet(tuple(recipe["widths"]), tuple(recipe["blocks"]), saved["dimension"])
-    net.load_state_dict(saved["net"])
-    return net.eval()
 
 
 def _read(path: Path) -> dict[str, Any]:
