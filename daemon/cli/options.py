@@ -1,4 +1,4 @@
-"""Command-line options that several verbs share: where the sound comes from."""
+"""Command-line options that several verbs share: where sound and pictures come from."""
 
 from __future__ import annotations
 
@@ -23,6 +23,41 @@ def audio_options(command: CommandT) -> CommandT:
         "--device", metavar="NAME", help="Listen to this microphone: its index or part of its name."
     )
     return file(device(command))
+
+
+def camera_option(command: CommandT) -> CommandT:
+    """Add `--camera`."""
+    return click.option(
+        "--camera",
+        metavar="SOURCE",
+        help="Look at a camera (its number or /dev path), a stream (URL), a video or a folder.",
+    )(command)
+
+
+def override_camera(config: Config, source: str | None, *, fast: bool = False) -> Config:
+    """The configuration with what the command line says about the camera.
+
+    Raises:
+        click.UsageError: an empty name.
+    """
+    if source is None:
+        return config
+    if not source:
+        raise click.UsageError("--camera is empty; give a number, a path or a URL")
+    camera: dict[str, Any] = config.camera.model_dump()
+    camera |= {"enabled": True, "url": None, "path": None}
+    if source.isdecimal():
+        camera |= {"source": "device", "device": int(source)}
+    elif "://" in source:
+        camera |= {"source": "stream", "url": source}
+    elif source.startswith("/dev/"):
+        camera |= {"source": "device", "device": source}
+    else:
+        path = Path(source)
+        camera |= {"source": "folder" if path.is_dir() else "file", "path": path}
+    if fast:
+        camera["pace"] = "fast"
+    return config.model_copy(update={"camera": type(config.camera).model_validate(camera)})
 
 
 def override(
