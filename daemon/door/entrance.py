@@ -92,6 +92,8 @@ class Entrance:
             log.warning("%s takes effect when Porter is started again", what)
         self._config = config
         self._door.rules = _rules(config)
+        if self._sight:
+            self._sight.follow(self._door.state.phase)  # other rules may have ended a wait
 
     async def _open_control(self) -> None:
         control = Control(socket_path(self._config.control))

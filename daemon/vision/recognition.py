@@ -114,7 +114,7 @@ class Recognizer:
         self._live = live
         self._tracker = Tracker()
         self._visitors: dict[int, Visitor] = {}
-        self._threshold = encoder.card.threshold(settings.fmr)
+        self._worth_saying = min(WORTH_SAYING, settings.consensus.frames)
         self.claim: str | None = None
         """Who is said to be there; then faces are compared with this person first."""
         self.waiting = False
@@ -190,7 +190,7 @@ class Recognizer:
         visitor = self._visitor(track)
         visitor.last_seen = frame.time
         visitor.sightings += 1
-        if visitor.sightings == min(WORTH_SAYING, self._settings.consensus.frames):
+        if visitor.sightings == self._worth_saying:
             self._seen(frame, track, quality)
         flat = self._looks_flat(frame, track, visitor, quality)
         self._follow_challenge(frame, track, visitor, flat)
@@ -364,7 +364,7 @@ class Recognizer:
         reason: Fault | Literal["flat"],
         message: str,
     ) -> None:
-        if reason in visitor.said:
+        if reason in visitor.said or visitor.sightings < self._worth_saying:
             return
         visitor.said.add(reason)
         self._publish(
