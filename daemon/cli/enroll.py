@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.parameters import config_option
+from daemon.cli.people import counted
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -79,7 +80,7 @@ def command(
         gallery.enrol(name, kept)
     total = len(kept) + sum(each.role == "own" for each in known)
     more = f", {total} in all" if known else ""
-    click.echo(f"{name}: enrolled with {_counted(len(kept), 'picture')}{more}")
+    click.echo(f"{name}: enrolled with {counted(len(kept), 'picture')}{more}")
     if total < 3:
         click.echo("  more pictures, each a little different, recognise better", err=True)
 
@@ -143,12 +144,8 @@ def _guide(camera: Camera) -> list[Template]:
         click.echo(f"{prompt} ...", err=True)
         collection = camera.collect(view, VIEW_SECONDS)
         for flaw, count in collection.rejected.values():
-            click.echo(f"  {_counted(count, 'picture')} left out: {flaw.message}", err=True)
+            click.echo(f"  {counted(count, 'picture')} left out: {flaw.message}", err=True)
         best = collection.best
         click.echo(f"  took the best {len(best)} of {len(collection.good)}", err=True)
         found += best
     return found
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"

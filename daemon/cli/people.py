@@ -50,10 +50,10 @@ def command(ctx: click.Context, as_json: bool, path: Path | None) -> None:
         click.echo("nobody is enrolled yet: porter enroll NAME PHOTO", err=True)
     width = max((len(each.name) for each in people), default=0)
     for each in people:
-        facts = [f"{each.templates} templates"]
+        facts = [counted(each.templates, "template")]
         facts += [f"{each.stale} of another encoder"] if each.stale else []
-        facts += [f"{each.decoys} decoys"] if each.decoys else []
-        facts += [f"{each.pictures} pictures kept"] if each.pictures else []
+        facts += [counted(each.decoys, "decoy")] if each.decoys else []
+        facts += [f"{counted(each.pictures, 'picture')} kept"] if each.pictures else []
         click.echo(f"{each.name:<{width}}  {', '.join(facts)}; {each.schedule}")
     if any(each.stale for each in people):
         click.echo("templates of another encoder are never compared: porter people re-enroll")
@@ -129,7 +129,7 @@ def wrong(path: Path | None, name: str, what: str | None, clear: bool) -> None:
     with gallery:
         person = gallery.person(name)
         if what is None:
-            click.echo(f"{person.name}: {gallery.remove_decoys(name)} decoys forgotten")
+            click.echo(f"{person.name}: {counted(gallery.remove_decoys(name), 'decoy')} forgotten")
             return
         decoy = (
             decoy_of_picture(open_examiner(config), Path(what), keep=config.gallery.keep_pictures)
@@ -167,7 +167,7 @@ def renew(path: Path | None) -> None:
                 old.append(each)
                 new.append(made)
         gallery.replace(old, new)
-    click.echo(f"{len(new)} templates renewed, {left} left as they are")
+    click.echo(f"{counted(len(new), 'template')} renewed, {left} left as they are")
 
 
 @command.command(
@@ -223,6 +223,11 @@ def import_(path: Path | None, file: Path, force: bool, passphrase_file: Path | 
     with gallery:
         for each in people:
             click.echo(f"{each.name}: {archive.merge(gallery, each, force=force)}")
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 picture`, `2 pictures`."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _open(path: Path | None) -> tuple[Config, Gallery]:

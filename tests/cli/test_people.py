@@ -163,7 +163,7 @@ def test_the_list_for_people(place: Place) -> None:
     place.enrol("Bob", 2, count=1)
     place("people", "schedule", "Bob", "mon-fri", "08:00-18:00")
     assert place("people").out == (
-        "Ada  3 templates; always\nBob  1 templates; mon-fri 08:00-18:00\n"
+        "Ada  3 templates; always\nBob  1 template; mon-fri 08:00-18:00\n"
     )
 
 
@@ -202,7 +202,7 @@ def test_that_was_not_me(place: Place) -> None:
     assert "unsure, decoy: Ada" in said.out
     assert place("verify", "Ada", place.photo("ada", 1)).code == 0
     assert listed(place)[0]["decoys"] == 1
-    assert place("people", "not", "Ada", "--clear").out == "Ada: 1 decoys forgotten\n"
+    assert place("people", "not", "Ada", "--clear").out == "Ada: 1 decoy forgotten\n"
     assert place("verify", "Ada", stranger).code == 0
 
 
