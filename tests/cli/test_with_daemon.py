@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from daemon.events import rfc3339
 from tests.cli.conftest import Place
 from tests.faces import draw
-from tests.runtime.process import Daemon
+from tests.runtime.process import Daemon, Json
 from tests.vision.pictures import Stream
 
 LOOKS = """
@@ -43,11 +44,19 @@ def daemon(place: Place, camera: Stream) -> Iterator[Daemon]:
     running.kill()
 
 
-def walk_up(camera: Stream, person: int) -> None:
-    """Somebody comes after a while in which nobody was there."""
+def walk_up(camera: Stream, person: int) -> str:
+    """Somebody comes after a while in which nobody was there; when (RFC 3339)."""
     camera.picture = draw()
-    time.sleep(1.5)
+    time.sleep(2.0)
     camera.picture = draw(person, noise=6, seed=77)
+    return rfc3339(time.time())
+
+
+def wait_since(daemon: Daemon, kind: str, moment: str) -> Json:
+    """The first event of a type that came after a moment."""
+    while (event := daemon.wait_for(kind, 30))["time"] < moment:
+        pass
+    return event
 
 
 @pytest.mark.slow
@@ -70,10 +79,10 @@ def test_a_person_is_enrolled_recognised_corrected_and_erased(
     assert enrolling.returncode == 0, err
     assert out.startswith("Ada: enrolled with ")
 
-    walk_up(camera, 1)
-    event = daemon.wait_for("porter.face.recognized", 30)
+    moment = walk_up(camera, 1)
+    event = wait_since(daemon, "porter.face.recognized", moment)
     assert event["data"]["person"] == "Ada"
-    opened = daemon.wait_for("porter.door.unlocked", 30)
+    opened = wait_since(daemon, "porter.door.unlocked", moment)
     assert opened["data"]["person"] == "Ada"
     time.sleep(1)
     said = place("people", "not", "Ada", event["id"])
@@ -81,15 +90,13 @@ def test_a_person_is_enrolled_recognised_corrected_and_erased(
     said = place("people", "not", "Ada", opened["id"])
     assert said.code == 0, said
     time.sleep(1.5)
-    walk_up(camera, 1)
-    event = daemon.wait_for("porter.face.unsure", 30)
+    event = wait_since(daemon, "porter.face.unsure", walk_up(camera, 1))
     assert event["data"]["reason"] == "decoy"
     assert event["data"]["people"] == ["Ada"]
 
     assert place("people", "remove", "Ada", "--yes").code == 0
     time.sleep(1.5)
-    walk_up(camera, 1)
-    daemon.wait_for("porter.face.unknown", 30)
+    wait_since(daemon, "porter.face.unknown", walk_up(camera, 1))
     raw = b"".join(each.read_bytes() for each in (place.folder / "state").glob("gallery.db*"))
     assert b"Ada" not in raw
     assert json.loads(place("people", "--json").out) == []
