@@ -31,7 +31,7 @@ class Evidence:
     track: int
     """Number of the tracked face."""
     score: float
-    """Of the nearest template, in the encoder's score (lower is nearer)."""
+    """Of the person: the mean of their two nearest templates' scores; lower is nearer."""
     distance: float
     """Squared Euclidean distance to the nearest template."""
     threshold: float

@@ -85,7 +85,8 @@ class FaceRecognized:
     person: str
     """Name of the person in the gallery."""
     score: float
-    """Of the nearest template, in the encoder's score (lower is nearer), of the last picture."""
+    """Of the person: the mean of their two nearest templates' scores, of the last picture; lower is
+    nearer."""
     distance: float
     """Squared Euclidean distance to the nearest template, of the last picture."""
     threshold: float
