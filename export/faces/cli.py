@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,8 +11,7 @@ import torch
 from export.data.cache import cache_folder
 from export.faces.heldout import kept_out
 from export.faces.material import Sources
-from export.faces.recipe import Plan, quick, run
-from export.faces.train import FaceDetectRecipe
+from export.faces.recipe import Plan, quick, run, scaled
 
 PLACE = click.Path(exists=True, path_type=Path)
 
@@ -45,12 +43,12 @@ PLACE = click.Path(exists=True, path_type=Path)
     show_default=True,
     help="Folder for facedetect.onnx and its card.",
 )
-@click.option("--steps", default=FaceDetectRecipe.steps, show_default=True)
 @click.option(
-    "--correcting-steps",
-    default=Plan().correcting.steps,
+    "--scale",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
     show_default=True,
-    help="Steps after false faces were mined.",
+    help="Steps to take, as a factor on those of the recipe.",
 )
 @click.option("--seed", default=0, show_default=True, help="Equal seeds compose equal pictures.")
 @click.option(
@@ -78,8 +76,7 @@ def facedetect(
     animals: tuple[Path, ...],
     teacher: Path | None,
     out: Path,
-    steps: int,
-    correcting_steps: int,
+    scale: float,
     seed: int,
     is_quick: bool,
     work: Path | None,
@@ -104,10 +101,4 @@ def facedetect(
         )
     whole, part = kept_out(data)
     sources = Sources(data / "faces", more_faces, scenes, animals, whole, part, teacher)
-    plan = Plan()
-    plan = replace(
-        plan,
-        learning=replace(plan.learning, steps=steps, seed=seed),
-        correcting=replace(plan.correcting, steps=correcting_steps, seed=seed + 1),
-    )
-    click.echo(str(run(plan, sources, out, folder, workers)))
+    click.echo(str(run(scaled(Plan(), scale, seed), sources, out, folder, workers)))

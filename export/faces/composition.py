@@ -46,6 +46,8 @@ class Picture(Protocol):
     """A whole picture, as :class:`export.faces.scenes.Scene` is."""
 
     @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
     def faces(self) -> Array: ...  # noqa: D102
     @property
     def doubtful(self) -> Array: ...  # noqa: D102
@@ -80,12 +82,12 @@ class Sample:
     """(m, 4) boxes in which nothing is learnt unless a face is there."""
 
 
-def compose(material: Material, side: int, rng: Generator) -> Sample:
-    """A training picture of side x side pixels."""
+def compose(material: Material, side: int, rng: Generator, tiled: float = 0.15) -> Sample:
+    """A training picture of side x side pixels; a share of them is tiled with many faces."""
     kind = rng.random()
     if kind < 0.35 and material.people:
         sample = _view(_draw(material.people, rng), side, rng)
-    elif kind < 0.5:
+    elif kind < 0.35 + tiled:
         sample = _tiles(material, side, rng)
     else:
         sample = pasted(material, side, rng)
@@ -401,8 +403,14 @@ def _occlude(image: Image, row: Array, other: Image, rng: Generator) -> Image:
     return image
 
 
-def settle(sample: Sample) -> Sample:
-    """Leave open what cannot be learnt: faces that are tiny, or mostly outside the picture."""
+def settle(sample: Sample, smallest: float = SMALLEST, shown_at_least: float = 0.45) -> Sample:
+    """Leave open what cannot be learnt: faces that are tiny, or mostly outside the picture.
+
+    Args:
+        sample: the picture.
+        smallest: width in pixels of the smallest face that stays.
+        shown_at_least: share of its box that has to be in the picture.
+    """
     size = np.array(sample.image.shape[1::-1])
     faces = sample.faces
     if not len(faces):
@@ -412,7 +420,7 @@ def settle(sample: Sample) -> Sample:
     shown = (high - low).prod(1) / np.maximum(faces[:, 2:4].prod(1), 1e-6)
     middle = faces[:, :2] + faces[:, 2:4] / 2
     inside = ((middle > 0) & (middle < size)).all(1)
-    learnt = (faces[:, 2] >= SMALLEST) & (shown > 0.45) & inside
+    learnt = (faces[:, 2] >= smallest) & (shown > shown_at_least) & inside
     left = ~learnt & (shown > 0)
     opened = np.concatenate([sample.open, faces[left, :4]])
     return Sample(sample.image, faces[learnt], opened)

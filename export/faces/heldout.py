@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from daemon.vision.boxes import inside
 from daemon.vision.face import COLUMNS
 from export.data import faces as face_sets
-from export.faces.composition import Material, pasted, settle
+from export.faces.composition import Material, Picture, Sample, pasted, settle
 from export.faces.degrade import degrade
 from export.faces.material import SETS
 from export.faces.scenes import Scene, listed, look
@@ -37,6 +37,8 @@ SMALLEST = 20.0
 """Width in pixels of the smallest face that has to be found; smaller ones do not count."""
 PEOPLE_OF_CALTECH = ("Faces", "Faces_easy", "BACKGROUND_Google")
 """Classes of Caltech-101 that show people."""
+SHOWN = 0.75
+"""Share of a composed face that has to be in the picture for it to count."""
 ANIMALS = (7, 8)
 """Categories of the detection data: cat and dog."""
 
@@ -103,9 +105,9 @@ def backgrounds(data: Path, teacher: Teacher) -> list[Scene]:
     return found
 
 
-def empty(scenes: Sequence[Scene]) -> Iterator[Shot]:
+def empty(pictures: Sequence[Picture]) -> Iterator[Shot]:
     """Pictures without faces as a camera would show them."""
-    for scene in scenes:
+    for scene in pictures:
         yield Shot(scene.name, camera_size(scene.read()), *_nothing())
 
 
@@ -127,13 +129,18 @@ def composed(
         rng = np.random.default_rng([seed, number])
         sample = pasted(material, WIDTH, rng, FULL_FRAME)
         sample.image = np.ascontiguousarray(sample.image[:HEIGHT])
-        sample = settle(sample)
-        small = sample.faces[:, 2] < SMALLEST
-        opened = np.concatenate([sample.open, sample.faces[small, :4]])
-        image, faces = sample.image, sample.faces[~small]
+        shot = as_shot(f"composed {number}", sample)
         if worn:
-            image = degrade(image, float(faces[:, 2].min()) if len(faces) else 40.0, rng)
-        yield Shot(f"composed {number}", image, faces, opened)
+            widths = shot.faces[:, 2]
+            smallest = float(widths.min()) if len(widths) else 40.0
+            shot = replace(shot, image=degrade(shot.image, smallest, rng))
+        yield shot
+
+
+def as_shot(name: str, sample: Sample) -> Shot:
+    """A composed picture as one to measure on: small faces and those cut off are left open."""
+    sample = settle(sample, SMALLEST, SHOWN)
+    return Shot(name, sample.image, sample.faces, sample.open)
 
 
 def portraits(data: Path, teacher: Teacher) -> Iterator[Shot]:

@@ -73,6 +73,11 @@ class Texture:
     doubtful: Array = field(default_factory=lambda: _none(4))
     hard: Array = field(default_factory=lambda: _none(4))
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"texture {self.seed}"
+
     def read(self) -> Image:
         """Draw it."""
         rng = np.random.default_rng([self.seed, 2])

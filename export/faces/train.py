@@ -37,6 +37,10 @@ class FaceDetectRecipe:
     """Of the others, for faces that fill a camera's picture; as many fewer fit into a batch."""
     large_every: int = 4
     """Steps from one batch of large pictures to the next; 0: never."""
+    tiled: float = 0.15
+    """Share of pictures that are tiled with many faces."""
+    freeze_stem: bool = False
+    """Leave the first two convolutions as they are: half of the time of a step goes there."""
     rate: float = 3e-3
     """Peak learning rate (one cycle, AdamW)."""
     widths: Widths = field(default_factory=Widths)
@@ -49,16 +53,19 @@ class FaceDetectRecipe:
 class Compositions(Dataset[Sample]):
     """Composed pictures by number: the same for the same seed."""
 
-    def __init__(self, material: Material, side: int, first: int, count: int, seed: int) -> None:
-        self._material, self._side, self._seed = material, side, seed
+    def __init__(
+        self, material: Material, recipe: FaceDetectRecipe, first: int, count: int
+    ) -> None:
+        self._material, self._recipe = material, recipe
         self._first, self._count = first, count
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: int) -> Sample:
-        rng = np.random.default_rng([self._seed, self._first + index])
-        return compose(self._material, self._side, rng)
+        recipe = self._recipe
+        rng = np.random.default_rng([recipe.seed, self._first + index])
+        return compose(self._material, recipe.side, rng, recipe.tiled)
 
 
 def train(
@@ -86,6 +93,7 @@ def train(
     network = Detector(recipe.widths).to(device)
     if start is not None:
         network.load_state_dict(start.state_dict())
+    network.stem.requires_grad_(not recipe.freeze_stem)
     nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
     optimiser = torch.optim.AdamW(_groups(network), recipe.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -105,6 +113,7 @@ def train(
             images, labels = next(stream)
             grid = torch.from_numpy(cells(*images.shape[2:]).copy()).to(device)
             network.train()
+            network.stem.train(not recipe.freeze_stem)
             x = _jitter(images.to(device)).contiguous(memory_format=torch.channels_last)
             with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                 predicted = network(x)
@@ -151,8 +160,9 @@ def load(checkpoint: Path) -> Detector:
 
 def _groups(network: nn.Module) -> list[dict[str, object]]:
     """Weight decay for kernels, none for norms and biases."""
-    kernels = [each for each in network.parameters() if each.ndim > 1]
-    others = [each for each in network.parameters() if each.ndim <= 1]
+    learnt = [each for each in network.parameters() if each.requires_grad]
+    kernels = [each for each in learnt if each.ndim > 1]
+    others = [each for each in learnt if each.ndim <= 1]
     return [
         {"params": kernels, "weight_decay": 5e-3},
         {"params": others, "weight_decay": 0.0},
@@ -188,7 +198,7 @@ def _batches(
     other light, costs little and forgets nothing.
     """
     loader = DataLoader(
-        Compositions(material, recipe.side, done * recipe.fresh, steps * recipe.fresh, recipe.seed),
+        Compositions(material, recipe, done * recipe.fresh, steps * recipe.fresh),
         recipe.fresh,
         num_workers=workers,
         collate_fn=list,
