@@ -1,7 +1,7 @@
 """Thresholds of a face encoder, and what they cost, on people that it never saw.
 
-Impostor pairs are all pairs of two people. They share faces and are far from independent, so bounds
-come from drawing people, not pairs, with replacement.
+Impostor pairs are all pairs of two grown people of whom at least one has a name. They share faces
+and are far from independent, so bounds come from drawing people, not pairs, with replacement.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from export.embedding.comparisons import Comparisons
 from export.embedding.verification import at_rate
@@ -61,19 +62,19 @@ def bounds(
     rng = np.random.default_rng(seed)
     person = comparisons.person
     count = int(person.max()) + 1
-    faces = np.bincount(person, minlength=count)
-    same, accepted = comparisons.same, comparisons.scores <= threshold
-    wrong = np.flatnonzero(accepted & ~same)
-    genuine = np.flatnonzero(same)
+    grown, unnamed = comparisons.grown, comparisons.grown & ~comparisons.named
+    faces = np.bincount(person[grown], minlength=count)
+    nameless = np.bincount(person[unnamed], minlength=count)
+    accepted = comparisons.scores <= threshold
+    wrong = np.flatnonzero(accepted & comparisons.strangers)
+    genuine = np.flatnonzero(comparisons.same)
     missed = ~accepted[genuine]
     ends = person[comparisons.first[wrong]], person[comparisons.second[wrong]]
     owner = person[comparisons.first[genuine]]
     rates = np.zeros((DRAWS, 2))
     for rate in rates:
         drawn = rng.multinomial(count, np.full(count, 1 / count))
-        weighted = drawn * faces
-        # All pairs of two people: half of the square of the sum, less what is inside a person.
-        pairs = (weighted.sum() ** 2 - (weighted**2).sum()) / 2
+        pairs = _pairs(drawn * faces) - _pairs(drawn * nameless)
         own = drawn[owner]
         rate[0] = (drawn[ends[0]] * drawn[ends[1]]).sum() / max(1, pairs)
         rate[1] = (own * missed).sum() / max(1, own.sum())
@@ -82,3 +83,9 @@ def bounds(
         [float(f"{low[0]:.2g}"), float(f"{high[0]:.2g}")],
         [float(f"{low[1]:.3g}"), float(f"{high[1]:.3g}")],
     )
+
+
+def _pairs(faces: npt.NDArray[np.intp]) -> float:
+    """Pairs of faces of two people, of (people,) faces: half the square of the sum, less those
+    inside a person."""
+    return float((faces.sum() ** 2 - (faces**2).sum()) / 2)

@@ -17,8 +17,10 @@ from export.embedding import package
 from export.embedding.crops import kept_crops
 from export.embedding.evaluate import peers
 from export.embedding.material import Sources, finder_of, gather
+from export.embedding.model import DIMENSION
 from export.embedding.publish import candidate, keep_apart, measure, publish
 from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, network, steps_of, variant
+from export.embedding.targets import principal
 from export.embedding.teachers import VectorStore, open_teachers
 from export.embedding.train import train
 
@@ -159,7 +161,11 @@ def embed(
         chosen = variant(name, steps_of(name, steps), quick)
         recipe = replace(chosen.recipe, seed=seed, precision=precision)
         chosen = replace(chosen, recipe=recipe)
-        targets = None if name == "triplet" else material.targets
+        taught = None if name == "triplet" else material.taught
+        targets = None
+        if taught is not None:
+            project = principal(taught, DIMENSION, recipe.kept_centre, recipe.flattened)
+            targets = project(taught)
         start = folder / chosen.goes_on_from / "encoder.pt" if chosen.goes_on_from else None
         net = train(
             recipe,

@@ -14,6 +14,9 @@ from export.data.faces import Face
 Vectors = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float32]
 
+CHILD = 12
+"""Years up to which a face is a child's."""
+
 
 @dataclass(frozen=True)
 class Comparisons:
@@ -26,6 +29,10 @@ class Comparisons:
     second: npt.NDArray[np.intp]
     person: npt.NDArray[np.intp]
     """(n,) number of each face's person."""
+    named: npt.NDArray[np.bool_]
+    """(n,) whether it is known whose face it is."""
+    grown: npt.NDArray[np.bool_]
+    """(n,) False for a child, :data:`CHILD` or younger."""
 
     @property
     def same(self) -> npt.NDArray[np.bool_]:
@@ -33,9 +40,20 @@ class Comparisons:
         return np.asarray(self.person[self.first] == self.person[self.second])
 
     @property
+    def strangers(self) -> npt.NDArray[np.bool_]:
+        """(pairs,) whether two people are compared, of whom rates can be told.
+
+        Two unnamed faces may be one person's: at least one has a name. And no child: to every
+        network here small children are all but one person, so that they alone would decide.
+        """
+        known = self.named[self.first] | self.named[self.second]
+        grown = self.grown[self.first] & self.grown[self.second]
+        return ~self.same & known & grown
+
+    @property
     def impostor(self) -> Array:
-        """Scores of different people."""
-        return self.scores[~self.same]
+        """Scores of strangers."""
+        return self.scores[self.strangers]
 
     @property
     def genuine(self) -> Array:
@@ -63,5 +81,10 @@ def compare(faces: Sequence[Face], vectors: Vectors, norm: CohortNorm | None = N
         for face in faces
     ]
     return Comparisons(
-        np.asarray(scores[first, second], np.float32), first, second, np.array(person)
+        np.asarray(scores[first, second], np.float32),
+        first,
+        second,
+        np.array(person),
+        np.array([face.identity is not None for face in faces]),
+        np.array([face.age is None or face.age > CHILD for face in faces]),
     )

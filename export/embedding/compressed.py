@@ -19,7 +19,7 @@ from torch.nn import functional
 from export.embedding import dlib_net
 from export.embedding.dlib_net import DlibNet
 
-RANK = 64
+RANK = 160
 """Directions that are kept of 256."""
 SIDE = 112
 """Of the faces that it takes; they are widened to the 150 pixels of the original inside."""

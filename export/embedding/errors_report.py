@@ -39,6 +39,7 @@ def worst(
     second: npt.NDArray[np.intp],
     scores: Scores,
     same: npt.NDArray[np.bool_],
+    other: npt.NDArray[np.bool_],
     threshold: float,
     count: int,
 ) -> list[Case]:
@@ -50,10 +51,11 @@ def worst(
         second: (pairs,) place of the second face.
         scores: (pairs,) lower is more alike.
         same: (pairs,) whether both are one person.
+        other: (pairs,) whether they are two people.
         threshold: highest score that is a match.
         count: of each kind.
     """
-    genuine, impostor = np.flatnonzero(same), np.flatnonzero(~same)
+    genuine, impostor = np.flatnonzero(same), np.flatnonzero(other)
     far = genuine[np.argsort(-scores[genuine])[:count]]
     near = impostor[np.argsort(scores[impostor])[:count]]
     cases = []

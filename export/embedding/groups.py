@@ -47,7 +47,8 @@ def by_group(faces: Sequence[Face], comparisons: Comparisons, threshold: float) 
     """False matches at a threshold among strangers of one gender, age band or ethnicity.
 
     Strangers of one group are more alike than any two, so each rate is above the overall one; what
-    matters is how far the groups lie apart.
+    matters is how far the groups lie apart. People who are twice among the unnamed faces count as
+    false matches here.
     """
     different = ~comparisons.same
     accepted = comparisons.scores <= threshold

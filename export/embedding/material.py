@@ -13,8 +13,7 @@ import numpy.typing as npt
 from daemon.errors import PorterError
 from export.data import faces as pictures
 from export.data.faces import Face, FaceFinder, Part, people
-from export.embedding.model import DIMENSION
-from export.embedding.targets import look_alikes, misnamed, principal
+from export.embedding.targets import look_alikes, misnamed
 from export.embedding.teachers import Teacher, VectorStore, together
 
 Vectors = npt.NDArray[np.float32]
@@ -53,13 +52,13 @@ class Sources:
 
 @dataclass(frozen=True)
 class Material:
-    """Pictures of a run; `targets` belong to `train`."""
+    """Pictures of a run."""
 
     train: list[Face]
     calibration: list[Face]
     test: list[Face]
-    targets: Vectors | None
-    """(n, dimension) of length 1; None without teachers."""
+    taught: Vectors | None
+    """What the teachers together make of `train`, (n, inputs) of length 1; None without any."""
     notes: dict[str, Any]
     """What was counted and what was left out, for the card."""
 
@@ -109,7 +108,7 @@ def finder_of(path: Path | None) -> FaceFinder:
 def gather(
     sources: Sources, teachers: Sequence[Teacher], store: VectorStore, cache: Path
 ) -> Material:
-    """Read the pictures, divide them, keep the parts clean of each other, and make the targets.
+    """Read the pictures, divide them, keep the parts clean of each other, and ask the teachers.
 
     Raises:
         MaterialError: too few people or pictures are left to learn from.
@@ -120,7 +119,7 @@ def gather(
     calibration = pictures.select(faces, "calibration")
     test = pictures.select(faces, "test")
     notes: dict[str, Any] = {}
-    targets = None
+    taught = None
     if teachers:
         joined = together(teachers, store, train)
         held_out = together(teachers, store, calibration + test)
@@ -132,13 +131,13 @@ def gather(
             replace(face, identity=None) if place in wrong else face
             for place, face in enumerate(train)
         ]
-        targets = principal(joined, DIMENSION)(joined)
+        taught = joined
         notes |= {
             "left_out_like_held_out": int(seen.sum()),
             "names_not_trusted": len(wrong),
         }
     named = [places for places in people(train).values() if len(places) >= 2]
-    if len(train) < 2 or (targets is None and len(named) < 2):
+    if len(train) < 2 or (taught is None and len(named) < 2):
         raise MaterialError(
             f"too little to learn from: {len(train)} pictures, {len(named)} people with at least "
             "two; give more pictures, or teachers, who need no names"
@@ -148,7 +147,7 @@ def gather(
         "calibration": _counts(calibration),
         "test": _counts(test),
     }
-    return Material(train, calibration, test, targets, counts | notes)
+    return Material(train, calibration, test, taught, counts | notes)
 
 
 def _counts(faces: Sequence[Face]) -> dict[str, int]:

@@ -129,7 +129,7 @@ def _write_errors(each: Measured, folder: Path, count: int) -> None:
         second = np.array([pair.second for pair in pairs])
         same = np.array([pair.same for pair in pairs])
         threshold = each.verification.threshold
-        cases = errors_report.worst(faces, first, second, scores, same, threshold, count)
+        cases = errors_report.worst(faces, first, second, scores, same, ~same, threshold, count)
         title = f"{each.system.name}: labelled pairs"
         errors_report.write_report(cases, threshold, folder / "pairs", title)
     if each.held_out is not None:
@@ -141,6 +141,7 @@ def _write_errors(each: Measured, folder: Path, count: int) -> None:
             pairs_of.second,
             pairs_of.scores,
             pairs_of.same,
+            pairs_of.strangers,
             threshold,
             count,
         )

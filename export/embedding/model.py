@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+Filters = npt.NDArray[np.float32]
 
 WIDTHS = (32, 64, 128, 192)
 BLOCKS = (0, 2, 3, 1)
@@ -110,8 +114,14 @@ class Block(nn.Module):
         return functional.relu(x + self.second(self.first(x)), inplace=True)
 
 
+HALVED = 256
+"""Weights with at least as many numbers are stored in 16 bits; the few others in 32."""
+QUANTISED = 4096
+"""Filters with at least as many numbers are stored in 8 bits, with a scale for each output."""
+
+
 def deployed(net: nn.Module) -> nn.Module:
-    """A copy as it ships: batch norm folded into the convolutions, weights rounded to 16 bits."""
+    """A copy as it ships: batch norm folded into the convolutions, weights as they are stored."""
     shipped = copy.deepcopy(net).cpu().eval()
     for module in shipped.modules():
         if isinstance(module, Unit):
@@ -119,10 +129,25 @@ def deployed(net: nn.Module) -> nn.Module:
             module.conv = fuse_conv_bn_eval(module.conv, module.norm)
             module.norm = nn.Identity()
     for parameter in shipped.parameters():
-        if parameter.numel() >= HALVED:
-            parameter.data = parameter.data.half().float()
+        values = parameter.data.contiguous()
+        if parameter.ndim == 4 and parameter.numel() >= QUANTISED:
+            whole, scale = quantised(values.numpy())
+            parameter.data = torch.from_numpy(whole.astype(np.float32) * scale)
+        elif parameter.numel() >= HALVED:
+            parameter.data = values.half().float()
     return shipped
 
 
-HALVED = 256
-"""Weights with at least as many numbers are stored in 16 bits; the few others in 32."""
+def quantised(filters: Filters) -> tuple[npt.NDArray[np.int8], Filters]:
+    """Filters in 8 bits.
+
+    Args:
+        filters: (outputs, inputs, height, width).
+
+    Returns:
+        Whole numbers from -127 to 127, and the scale of each output, (outputs, 1, 1, 1): their
+        product is nearest to the filters.
+    """
+    largest = np.abs(filters).max((1, 2, 3), keepdims=True)
+    scale = (np.maximum(largest, 1e-12) / 127).astype(np.float32)
+    return np.rint(filters / scale).astype(np.int8), scale

@@ -26,7 +26,7 @@ from daemon.vision.alignment import ARCFACE
 from daemon.vision.cards import EncoderCard, FaceInput
 from export.convert import OPSET, TOLERANCE, ParityError, save, save_card, sha256
 from export.embedding import dlib_net
-from export.embedding.model import HALVED
+from export.embedding.model import HALVED, QUANTISED, quantised
 
 KIND = "face-encoder"
 
@@ -81,14 +81,14 @@ class Identity:
         }
 
 
-def export_encoder(net: nn.Module, path: Path, identity: Identity, half: bool = False) -> None:
+def export_encoder(net: nn.Module, path: Path, identity: Identity, small: bool = False) -> None:
     """Write a network with the dynamo exporter; any number of faces can be given to it.
 
     Args:
         net: (n, 3, height, width) to (n, dimension).
         path: the ONNX file, which appears whole or not at all.
         identity: what it says about itself.
-        half: store weights in 16 bits; the graph widens them when it is loaded, and computes in 32.
+        small: store weights in 8 and 16 bits; the graph widens them when it is loaded.
     """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     size = (2, 3, identity.input.height, identity.input.width)
@@ -106,27 +106,40 @@ def export_encoder(net: nn.Module, path: Path, identity: Identity, half: bool = 
         )
     assert program is not None
     model = program.model_proto
-    if half:
-        _halve(model)
+    if small:
+        _shrink(model)
     save(model, path, identity.described())
 
 
-def _halve(model: onnx.ModelProto) -> None:
-    """Store every large weight in 16 bits, with a cast behind it."""
+def _shrink(model: onnx.ModelProto) -> None:
+    """Store large weights in 8 or 16 bits, with nodes behind them that widen them again.
+
+    ONNX Runtime computes these nodes once, when it loads the file: a run costs nothing more.
+    """
     graph = model.graph
-    casts = []
+    nodes = []
+    stored: list[onnx.TensorProto] = []
     for tensor in graph.initializer:
-        values = numpy_helper.to_array(tensor)
+        values, name = numpy_helper.to_array(tensor), tensor.name
         if tensor.data_type != TensorProto.FLOAT or values.size < HALVED:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
+            stored.append(tensor)
+        elif values.ndim == 4 and values.size >= QUANTISED:
+            whole, scale = quantised(values)
+            stored.append(numpy_helper.from_array(whole, f"{name}_whole"))
+            stored.append(numpy_helper.from_array(scale, f"{name}_scale"))
+            wide = f"{name}_wide"
+            nodes.append(helper.make_node("Cast", [f"{name}_whole"], [wide], to=TensorProto.FLOAT))
+            nodes.append(helper.make_node("Mul", [wide, f"{name}_scale"], [name]))
+        else:
+            stored.append(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            nodes.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    rest = list(graph.node)
     del graph.node[:]
-    graph.node.extend(nodes)
-    # Shapes of initialisers stand in value_info, too, under names that are casts now.
-    widened = {cast.output[0] for cast in casts}
+    graph.node.extend([*nodes, *rest])
+    del graph.initializer[:]
+    graph.initializer.extend(stored)
+    # Shapes of initialisers stand in value_info, too, under names that are nodes' outputs now.
+    widened = {node.output[0] for node in nodes}
     kept = [value for value in graph.value_info if value.name not in widened]
     del graph.value_info[:]
     graph.value_info.extend(kept)

@@ -18,7 +18,7 @@ from export.convert import sha256
 from export.data.faces import Face, people
 from export.data.lfw import Pair
 from export.embedding.calibrate import operating_points
-from export.embedding.comparisons import Comparisons, compare
+from export.embedding.comparisons import CHILD, Comparisons, compare
 from export.embedding.compressed import prepared
 from export.embedding.evaluate import (
     HeldOut,
@@ -106,7 +106,7 @@ def candidate(
     shipped = deployed(net)
     path = folder / "face.onnx"
     identity = Identity("face", VERSION, variant.input)
-    export_encoder(shipped, path, identity, half=True)
+    export_encoder(shipped, path, identity, small=True)
     write_card(path, identity, SUMMARY, LICENCE, {})
     encoder = open_encoder(path, [CPU])
     crops = [encoder.align(face.read(), face.landmarks) for face in held.calibration[:CHECKED]]
@@ -200,6 +200,8 @@ def publish(
                 "taught_by": list(teachers),
                 **material.notes,
                 "second_pictures_left_out_of_held_out": held.left_out,
+                "rates_are_of": f"grown people: pairs with a child up to {CHILD} do not count, nor "
+                "pairs of two unnamed faces, who may be one person",
             },
             "recipe": {"variant": best.name, **_plain(asdict(best.variant.recipe))},
             "figures": {

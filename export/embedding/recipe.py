@@ -61,15 +61,25 @@ VARIANTS = {
         EncoderRecipe(persons=8, triplet=0.5, softmax=0.05, rate=5e-4, strength=0.8),
         goes_on_from="distilled",
     ),
-    "compressed": Variant(EncoderRecipe(persons=6, triplet=0.3, rate=4e-4), network="dlib"),
+    "compressed": Variant(
+        EncoderRecipe(
+            rate=2e-4,
+            relation=40.0,
+            weight_decay=0.0,
+            kept_centre=1.0,
+            flattened=0.0,
+            strength=0.7,
+        ),
+        network="dlib",
+    ),
 }
 """`triplet`: FaceNet's recipe, without a teacher. `distilled`: the teachers' vectors and the
 similarities of all pairs. `margin`: the same with triplets and a margin softmax, from the distilled
-network on. `compressed`: the same with triplets, from dlib's weights on, which are cut to a third.
+network on. `compressed`: as `distilled`, from dlib's weights on, cut to their rank.
 """
 
 HEAD_FITTED = 4000
-CUT_SEEN = 256
+CUT_SEEN = 512
 """Faces on which the head of a compressed network is fitted, and on which its layers are cut."""
 
 

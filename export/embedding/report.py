@@ -38,7 +38,7 @@ def _of_held_out(result: HeldOut, points: Sequence[OperatingPoint]) -> dict[str,
     return {
         "faces": len(comparisons.person),
         "genuine_pairs": int(comparisons.same.sum()),
-        "impostor_pairs": int((~comparisons.same).sum()),
+        "impostor_pairs": int(comparisons.strangers.sum()),
         "fnmr_at_fmr": {f"{rate:g}": missed for rate, missed in result.fnmr.items()},
         "groups": [asdict(group) | {"fmr": group.fmr} for group in result.groups],
         "at_card": [_at(comparisons, point) for point in points if point.threshold is not None],

@@ -34,29 +34,25 @@ class Projection:
         return unit(np.concatenate([turned, last], axis=1))
 
 
-FLATTENED = 0.125
-KEPT_CENTRE = 0.5
+def principal(vectors: Vectors, dimension: int, kept_centre: float, flattened: float) -> Projection:
+    """The projection on principal components.
 
-
-def principal(vectors: Vectors, dimension: int) -> Projection:
-    """The projection on principal components, somewhat flattened and partly centred.
-
-    All faces share a direction that tells nobody apart but would take up most of a unit vector;
-    without any of it, though, bringing the rest to length 1 would throw away how pronounced a face
-    is. Half of it stays. Strong components (mostly gender, age and skin) are weakened: each is
-    divided by its variance to the power 0.125. Both figures were chosen on the calibration part and
-    view 1 of LFW, where they make of the teachers' sum as good a judge in 128 numbers as in 256.
+    All faces share a direction that tells nobody apart and takes up most of a unit vector; without
+    it, though, bringing the rest to length 1 would throw away how pronounced a face is.
 
     Args:
         vectors: (n, inputs).
         dimension: of the result, at most `inputs`.
+        kept_centre: how much of the shared direction stays, 0 to 1; with 1 distances are kept.
+        flattened: strong components (mostly gender, age and skin) are weakened: each is divided by
+            its variance to this power.
     """
     centre = vectors.mean(0).astype(np.float32)
     centred = (vectors - centre).astype(np.float64)
     variances, axes = np.linalg.eigh(centred.T @ centred / len(centred))
     variances, axes = variances[::-1][: dimension - 1], axes[:, ::-1][:, : dimension - 1]
-    weights = (np.maximum(variances, 1e-12) / max(variances[0], 1e-12)) ** -FLATTENED
-    rest = KEPT_CENTRE * float(np.linalg.norm(centre))
+    weights = (np.maximum(variances, 1e-12) / max(variances[0], 1e-12)) ** -flattened
+    rest = kept_centre * float(np.linalg.norm(centre))
     return Projection(centre, (axes * weights).astype(np.float32), rest)
 
 

@@ -47,6 +47,9 @@ class EncoderRecipe:
     scale: float = 24.0
     margin: float = 0.2
     """Of the softmax, in cosine."""
+    kept_centre: float = 0.5
+    flattened: float = 0.125
+    """How targets are made of the teachers' vectors: :func:`export.embedding.targets.principal`."""
     strength: float = 1.0
     """Of the degradation, 0 to 1."""
     seed: int = 0

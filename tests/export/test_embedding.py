@@ -220,7 +220,7 @@ def test_the_projection_keeps_who_is_near_whom():
     rng = np.random.default_rng(0)
     low = rng.normal(size=(400, 12)) @ rng.normal(size=(12, 60)) + 3
     vectors = (low / np.linalg.norm(low, axis=1, keepdims=True)).astype(np.float32)
-    projected = principal(vectors, 16)(vectors)
+    projected = principal(vectors, 16, 0.5, 0.0)(vectors)
     assert projected.shape == (400, 16)
     assert np.allclose(np.linalg.norm(projected, axis=1), 1, atol=1e-5)
     before, after = (1 - v @ v.T for v in (vectors, projected))
@@ -300,7 +300,8 @@ def spread_out(persons: int, pictures: int, seed: int = 0) -> Comparisons:
     first, second = np.triu_indices(len(person), 1)
     same = person[first] == person[second]
     scores = np.where(same, 0.8, 2.0) + rng.normal(0, 0.3, len(first))
-    return Comparisons(scores.astype(np.float32), first, second, person)
+    all_of_them = np.ones(len(person), bool)
+    return Comparisons(scores.astype(np.float32), first, second, person, all_of_them, all_of_them)
 
 
 def test_the_table_of_thresholds_says_what_it_cannot_say():
@@ -332,6 +333,15 @@ def test_bounds_widen_when_errors_belong_to_few_people():
     assert of_one[1] - of_one[0] > 2 * (of_all[1] - of_all[0])
 
 
+def test_children_and_pairs_of_unnamed_faces_decide_nothing(drawn):
+    faces = [replace(drawn[0], identity=None), replace(drawn[3], identity=None), *drawn[6:9]]
+    faces.append(replace(drawn[9], age=3))
+    comparisons = compare(faces, np.tile(units(1), (6, 1)))
+    pairs = zip(comparisons.first[comparisons.strangers], comparisons.second[comparisons.strangers])
+    assert set(pairs) == {(0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4)}
+    assert calibrate.bounds(comparisons, 1.0)[0][1] == 1
+
+
 def test_groups_count_only_strangers_inside(drawn):
     vectors = np.tile(units(1), (len(drawn), 1))
     groups = by_group(drawn, compare(drawn, vectors), threshold=0.1)
@@ -350,7 +360,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[EncoderNet, Enco
     shipped = deployed(net.eval())
     path = tmp_path_factory.mktemp("exported") / "face.onnx"
     identity = package.Identity("face", "1", package.PORTER_INPUT)
-    package.export_encoder(shipped, path, identity, half=True)
+    package.export_encoder(shipped, path, identity, small=True)
     package.write_card(path, identity, "for tests", "MIT", {})
     return net, shipped, path
 
