@@ -74,11 +74,9 @@ class FaceDetector:
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         shown_height, shown_width = image.shape[:2]
         bound = self._bound(_padded(shown_height), _padded(shown_width))
-        # One plane at a time: a copy that converts but does not reorder is five times as fast.
-        for buffer, plane in zip(bound.image[0], cv2.split(image)):
-            buffer[:shown_height, :shown_width] = plane
-            buffer[:shown_height, shown_width:] = FILLING
-            buffer[shown_height:] = FILLING
+        bound.image[0, :, :shown_height, :shown_width] = image.transpose(2, 0, 1)
+        bound.image[0, :, :shown_height, shown_width:] = FILLING
+        bound.image[0, :, shown_height:] = FILLING
         if self._device != "cpu":
             bound.image_value.update_inplace(bound.image)
         self._session.run_with_iobinding(bound.binding)
