@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,16 @@ def test_the_door_opens_for_who_was_enrolled_and_not_for_the_stranger(
     assert of(found, "face.unknown")
     denied = of(found, "door.denied")
     assert "unknown" in {each["reason"] for each in denied}
-    # What the stranger was seen at, nobody was recognised at.
-    strangers = {each["track"] for each in of(found, "face.unknown")}
-    assert not strangers & {each["track"] for each in recognized}
+    # In a video that is read fast, pictures have the times at which they would have been taken.
+    began = datetime.fromisoformat(found[0]["time"]).timestamp()
+
+    def while_the_stranger_is_there(moment: str) -> bool:
+        return 14.5 < datetime.fromisoformat(moment).timestamp() - began < 20.0
+
+    unknown = of(found, "face.unknown")
+    assert any(while_the_stranger_is_there(each["last"]) for each in unknown)
+    assert not any(while_the_stranger_is_there(each["last"]) for each in recognized)
+    assert not any(while_the_stranger_is_there(each["evidence"]["last"]) for each in unlocked)
     stopped = found[-1]["data"]
     assert stopped["unlocks"] == len(unlocked)
     assert stopped["pictures"] == 320
@@ -129,6 +137,7 @@ def test_with_nobody_enrolled_everybody_is_unknown(
     assert not of(found, "door.unlocked")
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_held_up_and_moved_passes_no_challenge(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -285,8 +294,10 @@ def test_a_claim_opens_for_the_person_claimed_and_for_nobody_else(
     camera.picture = pictures[round(10 * STRANGER)]
     time.sleep(1.0)
     assert claim(NAME).returncode == 0
-    denied = daemon.wait_for("porter.door.denied")
-    assert denied["data"]["reason"] in ("unknown", "nobody came")
+    reason = "not armed"  # as long as Eileen is still there
+    while reason == "not armed":
+        reason = daemon.wait_for("porter.door.denied")["data"]["reason"]
+    assert reason in ("unknown", "nobody came")
     assert len(of(daemon.seen, "door.unlocked")) == 1
 
 
