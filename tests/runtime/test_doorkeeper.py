@@ -117,7 +117,7 @@ def test_the_door_opens_for_who_was_enrolled_and_not_for_the_stranger(
     began = datetime.fromisoformat(found[0]["time"]).timestamp()
 
     def while_the_stranger_is_there(moment: str) -> bool:
-        return 14.5 < datetime.fromisoformat(moment).timestamp() - began < 20.0
+        return 13.2 < datetime.fromisoformat(moment).timestamp() - began < 20.9
 
     unknown = of(found, "face.unknown")
     assert any(while_the_stranger_is_there(each["last"]) for each in unknown)
