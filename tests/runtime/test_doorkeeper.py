@@ -88,6 +88,53 @@ def enrol(environment: dict[str, str], config: Path, name: str = NAME) -> None:
     assert done.returncode == 0, done.stderr
 
 
+class AtTheDoor:
+    """A daemon that looks at a network camera, before which people can be put."""
+
+    def __init__(
+        self,
+        environment: dict[str, str],
+        config: Path,
+        camera: Stream,
+        pictures: list[Image],
+        start: Callable[..., Daemon],
+    ) -> None:
+        self.config = config
+        self.camera = camera
+        self._environment = environment
+        self._pictures = pictures
+        self._start = start
+
+    def configure(self, **sections: Any) -> None:
+        settings(self.config, camera=on_stream(self.camera), **sections)
+
+    def enrol(self) -> None:
+        enrol(self._environment, self.config)
+
+    def run(self) -> Daemon:
+        daemon = self._start("--config", self.config)
+        daemon.wait_for("porter.started")
+        return daemon
+
+    def show(self, moment: float) -> None:
+        """From now on what the video shows at a moment, in seconds."""
+        self.camera.picture = self._pictures[round(10 * moment)]
+
+    def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return porter(*words, "--config", self.config, environment=self._environment)
+
+
+@pytest.fixture
+def door(
+    environment: dict[str, str],
+    tmp_path: Path,
+    camera: Stream,
+    pictures: list[Image],
+    start: Callable[..., Daemon],
+) -> AtTheDoor:
+    return AtTheDoor(environment, tmp_path / "c.yaml", camera, pictures, start)
+
+
 def of(found: list[Json], kind: str) -> list[Json]:
     return [each["data"] for each in found if each["type"] == f"porter.{kind}"]
 
@@ -154,22 +201,11 @@ def test_a_picture_that_is_held_up_and_moved_passes_no_challenge(
     assert "challenge failed" in {each["reason"] for each in of(found, "door.denied")}
 
 
-def test_a_still_picture_passes_no_challenge(
-    environment: dict[str, str],
-    tmp_path: Path,
-    camera: Stream,
-    pictures: list[Image],
-    start: Callable[..., Daemon],
-) -> None:
-    config = settings(
-        tmp_path / "c.yaml",
-        camera=on_stream(camera),
-        faces={"liveness": {"mode": "challenge", "challenge_seconds": 2.0}},
-    )
-    enrol(environment, config)
-    daemon = start("--config", config)
-    daemon.wait_for("porter.started")
-    camera.picture = pictures[round(10 * ENROLLED)]
+def test_a_still_picture_passes_no_challenge(door: AtTheDoor) -> None:
+    door.configure(faces={"liveness": {"mode": "challenge", "challenge_seconds": 2.0}})
+    door.enrol()
+    daemon = door.run()
+    door.show(ENROLLED)
     daemon.wait_for("porter.door.challenge")
     denied = daemon.wait_for("porter.door.denied")
     assert denied["data"]["reason"] == "challenge failed"
@@ -178,46 +214,33 @@ def test_a_still_picture_passes_no_challenge(
 
 
 def test_who_is_enrolled_while_it_runs_is_known_without_a_restart_and_gone_when_removed(
-    environment: dict[str, str],
-    tmp_path: Path,
-    camera: Stream,
-    pictures: list[Image],
-    start: Callable[..., Daemon],
+    door: AtTheDoor,
 ) -> None:
-    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
-    daemon = start("--config", config)
-    daemon.wait_for("porter.started")
-    person, empty = (pictures[round(10 * at)] for at in (ENROLLED, EMPTY))
-    camera.picture = person
+    door.configure()
+    daemon = door.run()
+    door.show(ENROLLED)
     daemon.wait_for("porter.face.unknown")
-    enrol(environment, config)
+    door.enrol()
     unlocked = daemon.wait_for("porter.door.unlocked")
     assert unlocked["data"]["person"] == NAME
-    camera.picture = empty
-    done = porter("people", "remove", NAME, "--yes", "--config", config, environment=environment)
-    assert done.returncode == 0, done.stderr
+    door.show(EMPTY)
+    removed = door.ask("people", "remove", NAME, "--yes")
+    assert removed.returncode == 0, removed.stderr
     daemon.wait_for_log("0 people known")
-    camera.picture = person
+    door.show(ENROLLED)
     daemon.wait_for("porter.face.unknown")
 
 
-def test_a_lost_camera_is_reported_and_opens_nothing(
-    environment: dict[str, str],
-    tmp_path: Path,
-    camera: Stream,
-    pictures: list[Image],
-    start: Callable[..., Daemon],
-) -> None:
-    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
-    enrol(environment, config)
-    daemon = start("--config", config)
-    daemon.wait_for("porter.started")
+def test_a_lost_camera_is_reported_and_opens_nothing(door: AtTheDoor) -> None:
+    door.configure()
+    door.enrol()
+    daemon = door.run()
     time.sleep(0.5)
-    camera.cut()
+    door.camera.cut()
     daemon.wait_for("porter.camera.lost")
     assert not of(daemon.seen, "door.unlocked")
-    camera.picture = pictures[round(10 * ENROLLED)]
-    camera.start()
+    door.show(ENROLLED)
+    door.camera.start()
     daemon.wait_for("porter.camera.restored")
     daemon.wait_for("porter.door.unlocked")
     code, _ = daemon.stop()
@@ -225,75 +248,59 @@ def test_a_lost_camera_is_reported_and_opens_nothing(
     assert daemon.seen[-2]["type"] == "porter.door.locked"
 
 
-def lock_script(tmp_path: Path) -> tuple[Json, Path]:
+def lock_script(folder: Path) -> tuple[Json, Path]:
     """An actuator that writes what it is told, with the time, into a file."""
-    record = tmp_path / "lock.txt"
-    script = tmp_path / "lock.sh"
+    record, script = folder / "lock.txt", folder / "lock.sh"
     script.write_text(f'#!/bin/sh\necho "$1 $(date +%s.%N)" >> "{record}"\n')
     script.chmod(0o755)
     command = {"unlock": [str(script), "unlock"], "lock": [str(script), "lock"]}
     return {"actuator": "command", "command": command}, record
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_daemon_that_is_killed_or_frozen_while_the_door_is_open_leaves_it_locked(
-    environment: dict[str, str],
-    tmp_path: Path,
-    camera: Stream,
-    pictures: list[Image],
-    start: Callable[..., Daemon],
-    number: signal.Signals,
-) -> None:
-    actuator, record = lock_script(tmp_path)
-    config = settings(
-        tmp_path / "c.yaml", camera=on_stream(camera), door=actuator | {"unlock_seconds": 2.0}
-    )
-    enrol(environment, config)
-    daemon = start("--config", config)
-    daemon.wait_for("porter.started")
-    camera.picture = pictures[round(10 * ENROLLED)]
-    daemon.wait_for("porter.door.unlocked")
-    deadline = time.monotonic() + 5
-    while "unlock" not in record.read_text().split():
+def orders(record: Path) -> list[str]:
+    """What the lock was told so far."""
+    return record.read_text().split()[::2]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 6.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.kill(daemon.process.pid, number)
-    deadline = time.monotonic() + 6
-    while record.read_text().split()[-2] != "lock":
-        assert time.monotonic() < deadline, record.read_text()
-        time.sleep(0.05)
 
 
-def test_a_claim_opens_for_the_person_claimed_and_for_nobody_else(
-    environment: dict[str, str],
-    tmp_path: Path,
-    camera: Stream,
-    pictures: list[Image],
-    start: Callable[..., Daemon],
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_daemon_that_is_killed_or_frozen_while_the_door_is_open_leaves_it_locked(
+    door: AtTheDoor, tmp_path: Path, number: signal.Signals
 ) -> None:
-    config = settings(
-        tmp_path / "c.yaml", camera=on_stream(camera), door={"mode": "id+face", "arm_seconds": 5.0}
-    )
-    enrol(environment, config)
-    daemon = start("--config", config)
-    daemon.wait_for("porter.started")
-    camera.picture = pictures[round(10 * ENROLLED)]
+    actuator, record = lock_script(tmp_path)
+    door.configure(door=actuator | {"unlock_seconds": 2.0})
+    door.enrol()
+    daemon = door.run()
+    door.show(ENROLLED)
+    daemon.wait_for("porter.door.unlocked")
+    wait_until(lambda: "unlock" in orders(record))
+    os.kill(daemon.process.pid, number)
+    wait_until(lambda: orders(record)[-1] == "lock")
+
+
+def test_a_claim_opens_for_the_person_claimed_and_for_nobody_else(door: AtTheDoor) -> None:
+    door.configure(door={"mode": "id+face", "arm_seconds": 5.0})
+    door.enrol()
+    daemon = door.run()
+    door.show(ENROLLED)
     daemon.wait_for("porter.face.recognized")
     assert not of(daemon.seen, "door.unlocked"), "nobody has claimed anything yet"
-
-    def claim(name: str) -> subprocess.CompletedProcess[str]:
-        return porter("claim", name, "--config", config, environment=environment)
-
-    refused = claim("Nobody")
+    refused = door.ask("claim", "Nobody")
     assert refused.returncode != 0
     assert "nobody is known as Nobody" in refused.stderr
-    assert claim(NAME.lower()).returncode == 0
+    assert door.ask("claim", NAME.lower()).returncode == 0
     unlocked = daemon.wait_for("porter.door.unlocked")
     assert (unlocked["data"]["cause"], unlocked["data"]["person"]) == ("id+face", NAME)
     daemon.wait_for("porter.door.locked")
-    camera.picture = pictures[round(10 * STRANGER)]
+    door.show(STRANGER)
     time.sleep(1.0)
-    assert claim(NAME).returncode == 0
+    assert door.ask("claim", NAME).returncode == 0
     reason = "not armed"  # as long as Eileen is still there
     while reason == "not armed":
         reason = daemon.wait_for("porter.door.denied")["data"]["reason"]
@@ -301,89 +308,60 @@ def test_a_claim_opens_for_the_person_claimed_and_for_nobody_else(
     assert len(of(daemon.seen, "door.unlocked")) == 1
 
 
-def test_orders_are_obeyed_and_on_record(
-    environment: dict[str, str], tmp_path: Path, camera: Stream, start: Callable[..., Daemon]
-) -> None:
-    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
-    daemon = start("--config", config)
-    daemon.wait_for("porter.started")
-
-    def ask(*words: str) -> subprocess.CompletedProcess[str]:
-        return porter(*words, "--config", config, environment=environment)
-
-    assert ask("unlock", "--for", "20s", "--reason", "a parcel").returncode == 0
+def test_orders_are_obeyed_and_on_record(door: AtTheDoor) -> None:
+    door.configure()
+    daemon = door.run()
+    assert door.ask("unlock", "--for", "20s", "--reason", "a parcel").returncode == 0
     unlocked = daemon.wait_for("porter.door.unlocked")["data"]
     assert unlocked["cause"] == "manual"
     assert unlocked["reason"].startswith("a parcel (by ")
-    assert json.loads(ask("status", "--json").stdout)["door"]["state"] == "held"
-    assert ask("lock").returncode == 0
+    assert json.loads(door.ask("status", "--json").stdout)["door"]["state"] == "held"
+    assert door.ask("lock").returncode == 0
     locked = daemon.wait_for("porter.door.locked")["data"]
+    while locked["reason"] == "started":
+        locked = daemon.wait_for("porter.door.locked")["data"]
     assert locked["reason"] == "manual"
-    status = json.loads(ask("status", "--json").stdout)
+    status = json.loads(door.ask("status", "--json").stdout)
     assert status["door"]["state"] == "locked"
     assert status["camera"]["people"] == 0
 
 
-def test_the_running_daemon_takes_the_pictures_of_an_enrolment(
-    environment: dict[str, str],
-    tmp_path: Path,
-    camera: Stream,
-    pictures: list[Image],
-    start: Callable[..., Daemon],
-) -> None:
-    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
-    daemon = start("--config", config)
-    daemon.wait_for("porter.started")
-    camera.picture = pictures[round(10 * ENROLLED)]
-    done = porter("enroll", NAME, "--camera", "--config", config, environment=environment)
+def test_the_running_daemon_takes_the_pictures_of_an_enrolment(door: AtTheDoor) -> None:
+    door.configure()
+    daemon = door.run()
+    door.show(ENROLLED)
+    done = door.ask("enroll", NAME, "--camera")
     assert done.returncode == 0, done.stderr
     assert f"{NAME}: enrolled" in done.stdout
     assert daemon.wait_for("porter.door.unlocked")["data"]["person"] == NAME
 
 
-def test_a_wrong_match_that_is_reported_does_not_happen_again(
-    environment: dict[str, str],
-    tmp_path: Path,
-    camera: Stream,
-    pictures: list[Image],
-    start: Callable[..., Daemon],
-) -> None:
-    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
-    enrol(environment, config)
-    daemon = start("--config", config)
-    daemon.wait_for("porter.started")
-    camera.picture = pictures[round(10 * ENROLLED)]
-    daemon.wait_for("porter.face.recognized")
+def test_a_wrong_match_that_is_reported_does_not_happen_again(door: AtTheDoor) -> None:
+    door.configure()
+    door.enrol()
+    daemon = door.run()
+    door.show(ENROLLED)
     unlocked = daemon.wait_for("porter.door.unlocked")
-    camera.picture = pictures[round(10 * EMPTY)]
+    door.show(EMPTY)
     time.sleep(1.5)
-    said = porter(
-        "people", "not", NAME, unlocked["id"], "--config", config, environment=environment
-    )
+    said = door.ask("people", "not", NAME, unlocked["id"])
     assert said.returncode == 0, said.stderr
     daemon.wait_for_log("the gallery has changed")
-    camera.picture = pictures[round(10 * ENROLLED)]
+    door.show(ENROLLED)
     unsure = daemon.wait_for("porter.face.unsure")
     assert unsure["data"]["reason"] == "decoy"
     assert len(of(daemon.seen, "door.unlocked")) == 1
 
 
-def test_other_rules_take_effect_with_a_reload(
-    environment: dict[str, str],
-    tmp_path: Path,
-    camera: Stream,
-    pictures: list[Image],
-    start: Callable[..., Daemon],
-) -> None:
-    config = settings(tmp_path / "c.yaml", camera=on_stream(camera))
-    enrol(environment, config)
-    daemon = start("--config", config)
-    daemon.wait_for("porter.started")
+def test_other_rules_take_effect_with_a_reload(door: AtTheDoor) -> None:
+    door.configure()
+    door.enrol()
+    daemon = door.run()
     time.sleep(0.5)
-    settings(config, camera=on_stream(camera), door={"mode": "wake"})
+    door.configure(door={"mode": "wake"})
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_for_log("reloaded")
-    camera.picture = pictures[round(10 * ENROLLED)]
+    door.show(ENROLLED)
     daemon.wait_for("porter.face.recognized")
     time.sleep(1.0)
     daemon.stop()
