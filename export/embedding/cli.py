@@ -181,4 +181,4 @@ def embed(
         figures[name] = candidates[-1].figures
         click.echo(f"{name}: {figures[name]}")
     best = max(candidates, key=lambda each: each.merit)
-    click.echo(publish(best, figures, material, held, store, out, terms, teachers))
+    click.echo(publish(best, figures, material, held, store, out, terms, opened))

@@ -138,7 +138,7 @@ def publish(
     store: VectorStore,
     out: Path,
     terms: Sequence[str],
-    teachers: Sequence[str],
+    teachers: Sequence[Teacher],
 ) -> Path:
     """Write the shipped files of the best variant into a folder.
 
@@ -150,7 +150,7 @@ def publish(
         store: keeps vectors.
         out: folder for `face.onnx`, `face.cohort.npy` and `face.yaml`.
         terms: a line for each source of pictures and its terms.
-        teachers: as they were given.
+        teachers: who taught it.
 
     Returns:
         The card.
@@ -197,7 +197,7 @@ def publish(
             "seed": best.variant.recipe.seed,
             "data": {
                 "terms": list(terms),
-                "taught_by": list(teachers),
+                "taught_by": {teacher.name: teacher.weight for teacher in teachers},
                 **material.notes,
                 "second_pictures_left_out_of_held_out": held.left_out,
                 "rates_are_of": f"grown people: pairs with a child up to {CHILD} do not count, nor "

@@ -8,6 +8,7 @@ import pytest
 from daemon.cards import read_card
 from daemon.errors import ConfigError, ModelError
 from daemon.inference import CPU
+from daemon.people.normalisation import load_cohort
 from daemon.vision.alignment import ARCFACE, align
 from daemon.vision.cards import EncoderCard
 from daemon.vision.encoder import open_encoder
@@ -117,3 +118,19 @@ def test_a_threshold_comes_with_its_rate_or_a_reason(tmp_path):
     path = write_encoder(tmp_path, card=unclear)
     with pytest.raises(ModelError, match="either a threshold or a reason"):
         read_card(path, EncoderCard)
+
+
+def test_the_shipped_encoder_is_whole_and_small(image):
+    encoder = open_encoder("face", [CPU])
+    card = encoder.card
+    assert encoder.size == (112, 112)
+    assert card.path.stat().st_size < 5_000_000
+    assert isinstance(card.threshold(1e-3), float)
+    assert card.figures["parity"]["onnx_to_torch"] < 1e-4
+    assert "pictures you have rights to" in card.licence
+    assert card.cohort is not None
+    cohort = load_cohort(card.beside(card.cohort.file))
+    assert cohort.shape[1] == card.dimension == 128
+    assert len(cohort) > card.cohort.nearest
+    vectors = encoder.embed_all(image, landmarks(3))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
