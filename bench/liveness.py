@@ -14,9 +14,10 @@ were set on `--part calibration`: other people, other backgrounds.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -26,8 +27,9 @@ from typing import Any, Literal
 import click
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from bench.attacks import FPS, Image, Portrait, Side
+from bench.attacks import FPS, HEIGHT, WIDTH, Image, Portrait, Side
 from bench.common import json_option, machine, need, plain_errors, shared_option, show, table
 from bench.presentations import ATTACKS, PEOPLE, TURNING, Person, Presentation, present
 from daemon.errors import ModelError, SourceError
@@ -43,7 +45,12 @@ from export.data.faces import Face as Picture
 from export.data.faces import Part, read_set, select
 from export.wake.evaluate import Rate, share
 
-Finder = Callable[[Image], list[Face]]
+Point = npt.NDArray[np.float64]
+Finder = Callable[[Image, Point], Face | None]
+"""Finds the face of a picture that is nearest to a place, as far as it is there."""
+LOOK = 384
+"""Pixels: side of the part of a picture around the face in which YuNet looks, at full size: what
+lies farther away changes nothing but the time it takes."""
 
 OPENS_AFTER = 0.6
 """Seconds of looking after which the door opens to a person who is recognised at once."""
@@ -90,6 +97,11 @@ class Line:
     "--detector",
     help="facedetect, another card, or yunet. [default: facedetect if it is there, else yunet]",
 )
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of what was judged so far: a run that was stopped goes on from there.",
+)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @shared_option
 @json_option
@@ -98,6 +110,7 @@ def main(
     people: int,
     seed: int,
     detector: str | None,
+    keep: Path | None,
     jobs: int,
     shared: Path,
     as_json: bool,
@@ -108,14 +121,20 @@ def main(
         name, _ = finder(detector, shared)
         persons = persons_of(need(shared / "data/faces", "the prepared faces"), part)[:people]
         judge = partial(_judge, seed=seed, detector=detector, shared=shared)
-        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-            trials = [trial for each in pool.map(judge, enumerate(persons)) for trial in each]
+        trials = kept(keep, f"{name}, {part}, seed {seed}")
+        known = {trial.identity for trial in trials}
+        ahead = [each for each in enumerate(persons) if each[1].frontal.identity not in known]
+        for done in _each(judge, ahead, jobs):
+            trials += done
+            if keep is not None:
+                with keep.open("a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(asdict(each)) + "\n" for each in done)
     lines = [summarise(kind, trials) for kind in [*PEOPLE, *ATTACKS]]
     facts: dict[str, Any] = {
         "machine": machine(),
         "detector": name,
         "part": part,
-        "people": len(persons),
+        "people": len({trial.identity for trial in trials}),
         "seed": seed,
         "lines": [asdict(line) for line in lines],
         "frames": sum(trial.frames for trial in trials),
@@ -123,6 +142,22 @@ def main(
         "passive_ms": cost(),
     }
     show(facts, report(facts, lines), as_json)
+
+
+def kept(file: Path | None, what: str) -> list[Trial]:
+    """What an earlier run of the same kind has judged; begins the file if it is not there.
+
+    Raises:
+        SourceError: the file is of a run of another kind.
+    """
+    if file is None:
+        return []
+    if not file.exists():
+        file.write_text(json.dumps(what) + "\n", encoding="utf-8")
+    first, *rest = file.read_text(encoding="utf-8").splitlines()
+    if first != json.dumps(what):
+        raise SourceError(f"{file}: of another run, {first}, not {what}; give another --keep")
+    return [Trial(**json.loads(line)) for line in rest]
 
 
 def cost(frames: int = 2000) -> float:
@@ -145,18 +180,28 @@ def finder(wanted: str | None, shared: Path) -> tuple[str, Finder]:
     if wanted != "yunet":
         try:
             found = open_detector(wanted or "facedetect", choose_providers("cpu"))
-            return f"{found.card.name} {found.card.version}", found.detect
+            name = f"{found.card.name} {found.card.version}"
+            return name, lambda image, place: _nearest(found.detect(image), place)
         except ModelError:
             if wanted:
                 raise
     path = need(shared / YUNET, "YuNet")
-    net = cv2.FaceDetectorYN.create(str(path), "", (640, 480), 0.6)
+    net = cv2.FaceDetectorYN.create(str(path), "", (LOOK, LOOK), 0.6)
 
-    def detect(image: Image) -> list[Face]:
-        net.setInputSize((image.shape[1], image.shape[0]))
-        rows = net.detect(image)[1]
+    def detect(image: Image, place: Point) -> Face | None:
+        x, y = np.clip(place - LOOK / 2, 0, np.array([WIDTH - LOOK, HEIGHT - LOOK])).astype(int)
+        rows = net.detect(np.ascontiguousarray(image[y : y + LOOK, x : x + LOOK]))[1]
         rows = np.zeros((0, 15), np.float32) if rows is None else np.asarray(rows, np.float32)
-        return [Face(row[:4], row[4:14].reshape(5, 2), float(row[14])) for row in rows]
+        offset = np.array([x, y], np.float32)
+        faces = [
+            Face(
+                np.concatenate([row[:2] + offset, row[2:4]]),
+                row[4:14].reshape(5, 2) + offset,
+                float(row[14]),
+            )
+            for row in rows
+        ]
+        return _nearest(faces, place)
 
     return path.stem, detect
 
@@ -199,6 +244,18 @@ def _portrait(picture: Picture) -> Portrait:
     return Portrait(picture.read(), picture.landmarks, str(picture.identity))
 
 
+def _each(
+    judge: Callable[[tuple[int, Person]], list[Trial]], ahead: list[tuple[int, Person]], jobs: int
+) -> Iterator[list[Trial]]:
+    """The trials of each person, as they are done."""
+    if jobs == 1:
+        yield from map(judge, ahead)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(judge, each) for each in ahead]):
+            yield done.result()
+
+
 def _judge(
     numbered: tuple[int, Person], seed: int, detector: str | None, shared: Path
 ) -> list[Trial]:
@@ -223,7 +280,7 @@ def watch(presented: Presentation, find: Finder) -> Trial:
     flat_at, missed, frames, ended = None, 0, 0, "too slow"
     for view in presented.frames:
         frames += 1
-        face = _nearest(find(view.image), view.landmarks.mean(0))
+        face = find(view.image, view.landmarks.mean(0))
         missed += face is None
         if face is not None:
             finding = passive.update(view.time, face.landmarks)
@@ -236,7 +293,7 @@ def watch(presented: Presentation, find: Finder) -> Trial:
     return Trial(presented.kind, presented.identity, frames, missed, flat_at, ended)
 
 
-def _nearest(faces: list[Face], middle: np.ndarray[Any, Any]) -> Face | None:
+def _nearest(faces: list[Face], middle: Point) -> Face | None:
     """The presented face: a background may hold what a detector takes for another."""
     for face in faces:
         if np.hypot(*(face.landmarks.mean(0) - middle)) < NEAR * face.size:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from bench.attacks import HEIGHT, WIDTH, Image, Portrait, View
-from bench.liveness import Trial, summarise, watch
+from bench.liveness import Trial, kept, summarise, watch
 from bench.presentations import ATTACKS, PEOPLE, TURNING, Person, Presentation, present
+from daemon.errors import SourceError
 from daemon.vision.face import Face
 from daemon.vision.pose import poses
 from tests.vision.heads import landmarks_of
@@ -44,11 +49,12 @@ def knowing(presented: Presentation) -> Presentation:
     return Presentation(presented.kind, presented.identity, presented.asked, views())
 
 
-def perfect(image: Image) -> list[Face]:
+def perfect(image: Image, place: npt.NDArray[np.float64]) -> Face:
     """A detector that knows the truth."""
     points = SHOWN[0].landmarks
+    assert np.allclose(place, points.mean(0))
     low, high = points.min(0), points.max(0)
-    return [Face(np.float32([*low, *(high - low)]), points.astype(np.float32), 1.0)]
+    return Face(np.float32([*low, *(high - low)]), points.astype(np.float32), 1.0)
 
 
 def trial(kind: str, seed: int = 0) -> Trial:
@@ -111,3 +117,14 @@ def test_errors_are_counted_for_people_and_for_attacks() -> None:
     assert line.challenge is not None
     assert line.challenge.count == 1
     assert line.reasons == {"passed": 1, "flat": 2}
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "trials.jsonl"
+    assert kept(file, "one") == []
+    judged = Trial(TURNING, "a", 40, 0, None, "passed")
+    with file.open("a") as more:
+        more.write(json.dumps(asdict(judged)) + "\n")
+    assert kept(file, "one") == [judged]
+    with pytest.raises(SourceError, match="another run"):
+        kept(file, "two")
