@@ -23,8 +23,8 @@ CANDIDATES = 9
 """Cells that learn one face."""
 SCORE_POWER, OVERLAP_POWER = 0.5, 5.0
 """Of score and overlap in the alignment of a cell with a face."""
-FOCUS, NEGATIVE_WEIGHT = 2.0, 0.75
-"""Exponent and weight of the varifocal loss for cells without a face."""
+FOCUS = 2.0
+"""Exponent of the varifocal loss for cells without a face."""
 SMOOTH = 0.02
 """Landmark error, in sides of the box, below which the loss is quadratic."""
 
@@ -46,6 +46,8 @@ class Weights:
     """Of the parts of the loss."""
 
     score: float = 1.0
+    nothing: float = 0.75
+    """Of cells without a face, within the score: more of it makes fewer false faces."""
     box: float = 2.0
     landmarks: float = 8.0
 
@@ -87,7 +89,7 @@ def loss(predicted: Tensor, labels: Labels, cells: Tensor, weights: Weights) -> 
     target = quality
     probability = logits.sigmoid()
     weight = torch.where(
-        target > 0, target, NEGATIVE_WEIGHT * probability.detach().pow(FOCUS) * free
+        target > 0, target, weights.nothing * probability.detach().pow(FOCUS) * free
     )
     norm = target.sum().clamp(min=1)
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")

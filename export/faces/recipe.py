@@ -50,6 +50,15 @@ class Plan:
     correcting: tuple[FaceDetectRecipe, ...] = (
         FaceDetectRecipe(steps=2_400, rate=2.5e-3, seed=1),
         FaceDetectRecipe(steps=2_600, rate=2.0e-3, tiled=0.35, freeze_stem=True, seed=2),
+        FaceDetectRecipe(
+            steps=3_600,
+            fresh=8,
+            rate=2.0e-3,
+            tiled=0.25,
+            freeze_stem=True,
+            weights=Weights(nothing=1.5, landmarks=20.0),
+            seed=3,
+        ),
     )
     """Each after mining with the network so far, and from there on; seeds are added to that of
     learning."""
