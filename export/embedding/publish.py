@@ -111,7 +111,8 @@ def candidate(
     encoder = open_encoder(path, [CPU])
     crops = [encoder.align(face.read(), face.landmarks) for face in held.calibration[:CHECKED]]
     parity = check_parity(shipped, path, prepared(np.stack(crops)).numpy())
-    figures = measure(System(name, (Teacher(encoder),)), held, store)
+    figures: dict[str, Any] = {"steps": variant.recipe.steps}
+    figures |= measure(System(name, (Teacher(encoder),)), held, store)
     return Candidate(name, variant, encoder, parity, figures)
 
 
