@@ -36,6 +36,7 @@ from bench.common import (
 )
 from bench.face_peers import MobileFaceNet, yunet
 from bench.picture_stream import PictureStream
+from daemon.errors import SourceError
 from daemon.inference import choose_providers
 from daemon.vision.encoder import open_encoder
 from daemon.vision.frames import Image
@@ -160,6 +161,8 @@ def idle_share(picture: Image) -> float:
             time.sleep(6)  # loading, and the gate that is open at first
             before, began = sum(process.cpu_times()[:2]), time.monotonic()
             time.sleep(IDLE_SECONDS)
+            if daemon.poll() is not None:
+                raise SourceError("porter run ended by itself; see its message")
             used = sum(process.cpu_times()[:2]) - before
             return 100 * used / (time.monotonic() - began)
         finally:

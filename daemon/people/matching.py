@@ -251,7 +251,9 @@ class _Pool:
             row[:] = each.vector
         self._distances = np.zeros(len(templates), np.float32)
         self._normalisation = normalisation
-        self._strangers = _statistics(self._vectors, normalisation) if normalisation else None
+        self._strangers = None
+        if normalisation and templates:
+            self._strangers = _statistics(self._vectors, normalisation)
 
     def compare(
         self, probe: Array, strangers: Statistics | None, rows: slice = slice(None)

@@ -201,3 +201,12 @@ def test_without_people_nobody_is_known() -> None:
         assert (found.decision, found.score, found.ranking) == ("unknown", None, ())
     only_decoys = matcher(*of("Ada", ADA, role="decoy"))
     assert only_decoys.identify(ADA).decision == "unknown"
+
+
+@pytest.mark.parametrize("normalised", [False, True], ids=["distance", "normalised"])
+def test_in_an_empty_gallery_everybody_is_unknown(normalised: bool) -> None:
+    norm = CohortNorm(np.stack([vector(9, n) for n in range(12)]), 5) if normalised else None
+    matcher = Matcher([], 0.5, 0.05, 0.05, norm)
+    assert matcher.people == []
+    for match in (matcher.identify(vector(1, 1)), matcher.verify(vector(1, 1), "Ada")):
+        assert (match.decision, match.person, match.score) == ("unknown", None, None)
