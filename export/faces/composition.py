@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.vision.boxes import overlap
 from daemon.vision.face import MIRRORED
 from export.faces.degrade import degrade
 
@@ -309,16 +308,15 @@ def _blend(
     x, y, w, h = box
     side = sample.image.shape[0]
     focus = (x + w / 2, y + h / 2)
-    reach = factor * np.array([w, h]) * 0.75
-    place = np.array([[to[0] - reach[0], to[1] - reach[1], 2 * reach[0], 2 * reach[1]]], np.float32)
-    if len(sample.faces) and (overlap(place, sample.faces[:, :4]) > 0.02).any():
-        return None
     angle = _angle(rng)
     warped, matrix = _warp(image, focus, factor, angle, to, (side, side), cv2.BORDER_REFLECT_101)
     mask = _mask(image.shape[:2], box, rng)
-    soft = cv2.warpAffine(mask, _about(focus, factor, angle, to), (side, side))
+    soft = np.asarray(
+        cv2.warpAffine(mask, _about(focus, factor, angle, to), (side, side)), np.float32
+    )
     left, top, wide, high = cv2.boundingRect((soft > 0.004).astype(np.uint8))
-    if not wide or not high:
+    place = np.array([to[0] - factor * w / 2, to[1] - factor * h / 2, factor * w, factor * h])
+    if not wide or not high or _hides(sample.faces, soft, place):
         return None
     window = np.s_[top : top + high, left : left + wide]
     part, under = warped[window].astype(np.float32), sample.image[window].astype(np.float32)
@@ -330,6 +328,26 @@ def _blend(
     mixed = under + alpha * (part - under)
     sample.image[window] = np.clip(mixed, 0, 255).astype(np.uint8)
     return matrix
+
+
+def _hides(faces: Array, mask: Array, place: Spot) -> bool:
+    """Whether pasting would cover a face, or lie upon one.
+
+    Args:
+        faces: (n, 14) those that are there.
+        mask: (h, w) of the paste, in [0, 1].
+        place: (4,) box of what is pasted.
+    """
+    for x, y, w, h in faces[:, :4]:
+        rows = slice(max(0, int(y)), max(0, int(y + h)) + 1)
+        columns = slice(max(0, int(x)), max(0, int(x + w)) + 1)
+        under = mask[rows, columns]
+        shared = max(0.0, min(x + w, place[0] + place[2]) - max(x, place[0])) * max(
+            0.0, min(y + h, place[1] + place[3]) - max(y, place[1])
+        )
+        if (under.size and under.mean() > 0.15) or shared > 0.3 * min(w * h, place[2] * place[3]):
+            return True
+    return False
 
 
 def _about(

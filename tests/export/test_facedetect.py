@@ -78,6 +78,19 @@ def test_a_pasted_eye_is_where_its_label_says(material: composition.Material) ->
     assert np.mean(darker) > 0.75
 
 
+def test_no_paste_covers_a_face_or_lies_upon_one() -> None:
+    faces = np.zeros((1, 14), np.float32)
+    faces[0, :4] = [40, 40, 20, 20]
+    beside, over = np.zeros((100, 100), np.float32), np.zeros((100, 100), np.float32)
+    beside[:30, :30] = 1
+    over[10:80, 10:80] = 1
+    hides = composition._hides
+    assert not hides(faces, beside, np.array([5, 5, 20, 20]))
+    assert hides(faces, over, np.array([20, 20, 10, 10])), "its surroundings cover the face"
+    assert hides(faces, beside, np.array([45, 45, 5, 5])), "a small face upon a large one"
+    assert not hides(faces[:0], over, np.array([20, 20, 10, 10]))
+
+
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=15, deadline=None)
 def test_mirroring_twice_changes_nothing(material: composition.Material, seed: int) -> None:

@@ -146,12 +146,12 @@ def portrait(name: str) -> tuple[Image, tuple[float, float, float, float]]:
     """A public-domain portrait, BGR, and about where its eyes are: x, y, x, y."""
     if name == "astronaut":
         data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
-        return np.ascontiguousarray(data.astronaut()[..., ::-1]), (206.0, 109.0, 246.0, 109.0)
+        return np.ascontiguousarray(data.astronaut()[..., ::-1]), (200.0, 102.0, 247.0, 103.0)
     cbook = pytest.importorskip("matplotlib.cbook", reason="matplotlib is not installed")
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         coded = np.frombuffer(file.read(), np.uint8)
     image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-    return np.asarray(image, np.uint8), (214.0, 198.0, 290.0, 198.0)
+    return np.asarray(image, np.uint8), (227.0, 193.0, 308.0, 195.0)
 
 
 def scaled(image: Image, factor: float) -> Image:
