@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -23,7 +23,9 @@ from daemon.cards import (
 from daemon.config import WordOverride
 from daemon.errors import ConfigError, ModelError
 from daemon.paths import shipped_models
+from daemon.vision.cards import DetectorCard, EncoderCard
 
+CARDS = (WakeCard, EncoderCard, DetectorCard)
 CONTENT = b"an ONNX graph, as far as a checksum is concerned"
 
 
@@ -90,10 +92,9 @@ def test_own_models_come_before_those_that_ship(models):
 
 
 def test_every_model_that_ships_is_what_its_card_says():
+    kinds = {get_args(card.model_fields["kind"].annotation)[0]: card for card in CARDS}
     for path in shipped_models().glob("*.yaml"):
-        card = read_card(
-            path, ModelCard if documents.read(path).data["kind"] != "wake" else WakeCard
-        )
+        card = read_card(path, kinds.get(documents.read(path).data["kind"], ModelCard))
         check_files(card)
         assert card.name == path.stem
 

@@ -212,8 +212,8 @@ def test_the_margin_makes_the_right_person_harder():
     known = vectors[labels >= 0]
     cosines = known @ torch.nn.functional.normalize(lenient.centres).T
     expected = torch.nn.functional.cross_entropy(10 * cosines, labels[labels >= 0])
-    assert float(lenient(vectors, labels)) == pytest.approx(float(expected), rel=1e-5)
-    assert float(strict(vectors, torch.full((6,), -1))) == 0
+    assert lenient(vectors, labels).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert strict(vectors, torch.full((6,), -1)).item() == 0
 
 
 def test_the_projection_keeps_who_is_near_whom():
