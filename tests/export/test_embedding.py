@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
@@ -421,6 +422,30 @@ def test_dlib_is_a_teacher_by_its_name(dlib_model, drawn, tmp_path):
     assert (teacher.name, teacher.weight) == ("dlib", 2.5)
     vectors = VectorStore(tmp_path).vectors(teacher.encoder, drawn[:2])
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_bare_mobilefacenet_gives_the_same_without_its_prelus(tmp_path):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, 4),
+        torch.nn.PReLU(8),
+        torch.nn.Flatten(),
+        torch.nn.Linear(5376, 128),
+    ).eval()
+    net[1].weight.data = torch.randn(8)
+    with torch.inference_mode():
+        bare = tmp_path / "bare.onnx"
+        program = torch.onnx.export(net, (torch.randn(1, 3, 112, 96),), dynamo=True, verbose=False)
+        onnx.save(program.model_proto, str(bare))
+        (teacher,) = open_teachers([f"{bare}:2"], tmp_path / "converted")
+        crop = np.random.default_rng(0).integers(0, 256, (1, 112, 96, 3), np.uint8)
+        planes = np.ascontiguousarray(crop[..., ::-1].transpose(0, 3, 1, 2))
+        expected = net((torch.from_numpy(planes).float() - 127.5) / 128)[0]
+    converted = onnx.load(str(teacher.encoder.card.path))
+    assert "PRelu" in {node.op_type for node in onnx.load(str(bare)).graph.node}
+    assert "PRelu" not in {node.op_type for node in converted.graph.node}
+    vector = teacher.encoder.embed_crops(crop)[0]
+    assert np.allclose(vector, expected / expected.norm(), atol=1e-5)
 
 
 def test_what_is_no_teacher_is_said(tmp_path):
