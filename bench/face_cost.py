@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 import psutil
 import yaml
-from daemon.vision.detector import open_detector
 
 from bench.common import (
     ROOT,
@@ -38,6 +37,7 @@ from bench.face_peers import MobileFaceNet, yunet
 from bench.picture_stream import PictureStream
 from daemon.errors import SourceError
 from daemon.inference import choose_providers
+from daemon.vision.detector import open_detector
 from daemon.vision.encoder import open_encoder
 from daemon.vision.frames import Image
 from daemon.vision.video import VideoSource

@@ -47,7 +47,8 @@ def inside(boxes: Array, places: Array) -> npt.NDArray[np.bool_]:
     """
     middle = (boxes[:, :2] + boxes[:, 2:4] / 2)[:, None]
     within = (middle > places[None, :, :2]) & (middle < places[None, :, :2] + places[None, :, 2:])
-    return np.asarray(within.all(2).any(1), bool)
+    inner: npt.NDArray[np.bool_] = np.any(np.all(within, axis=2), axis=1)
+    return inner
 
 
 def suppress(boxes: Array, scores: Array, limit: float) -> npt.NDArray[np.intp]:
