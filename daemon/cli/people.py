@@ -211,18 +211,24 @@ def import_(path: Path | None, file: Path, force: bool, passphrase_file: Path | 
     A person who is known under the same name gets what is new, and keeps their schedule. When the
     two do not look alike they may be two people: then nothing of that one is taken.
     """
+    from daemon.cards import find_card, read_card
     from daemon.errors import GalleryError
     from daemon.people import archive
+    from daemon.people.matching import STRANGERS_APART
+    from daemon.people.normalisation import stranger_distance
+    from daemon.vision.cards import EncoderCard
 
     try:
         raw = file.read_bytes()
     except OSError as error:
         raise GalleryError(f"{file}: cannot be read: {error.strerror}") from None
     people = archive.read(raw, _passphrase(passphrase_file, confirm=False), str(file))
-    _, gallery = _open(path)
+    config, gallery = _open(path)
+    card = read_card(find_card(config.faces.encoder), EncoderCard)
+    apart = stranger_distance(card, STRANGERS_APART)
     with gallery:
         for each in people:
-            click.echo(f"{each.name}: {archive.merge(gallery, each, force=force)}")
+            click.echo(f"{each.name}: {archive.merge(gallery, each, force=force, apart=apart)}")
 
 
 def counted(count: int, thing: str) -> str:

@@ -23,7 +23,6 @@ from daemon.people.gallery import Gallery
 from daemon.people.records import Template, clean_name, name_key
 from daemon.people.schedule import ALWAYS, Schedule, parse_schedule
 from daemon.people.sealing import SealBroken, Sealer
-from daemon.vision.tracking import SAME_PERSON_DISTANCE
 
 FORMAT = "porter people"
 VERSION = 1
@@ -98,11 +97,17 @@ def read(raw: bytes, passphrase: str, place: str) -> list[Exported]:
         raise GalleryError(f"{place}: not what this Porter understands: {error}") from None
 
 
-def merge(gallery: Gallery, person: Exported, *, force: bool) -> str:
+def merge(gallery: Gallery, person: Exported, *, force: bool, apart: float) -> str:
     """Take over one person of an archive.
 
     Somebody who is known by the same name gets what is new, and keeps their schedule. When the two
     do not look alike nothing is taken, unless by force.
+
+    Args:
+        gallery: takes them over.
+        person: of an archive.
+        force: also if they do not look alike.
+        apart: squared distance from which two faces are surely not of one person.
 
     Returns:
         What came of it, for people.
@@ -120,7 +125,7 @@ def merge(gallery: Gallery, person: Exported, *, force: bool) -> str:
         for each in person.templates
         if (each.encoder, each.role, each.vector.tobytes()) not in there
     ]
-    if not force and _look_different(new, known):
+    if not force and _look_different(new, known, apart):
         return "left out: looks like somebody else of the same name here; --force takes both as one"
     if new:
         gallery.enrol(here.name, new)
@@ -130,7 +135,7 @@ def merge(gallery: Gallery, person: Exported, *, force: bool) -> str:
     return report
 
 
-def _look_different(new: Sequence[Template], known: Sequence[Template]) -> bool:
+def _look_different(new: Sequence[Template], known: Sequence[Template], apart: float) -> bool:
     """Whether no new template is near any known one of the same encoder, though there are some."""
     distances = [
         float(np.sum((one.vector - other.vector) ** 2))
@@ -138,7 +143,7 @@ def _look_different(new: Sequence[Template], known: Sequence[Template]) -> bool:
         for other in known
         if (one.role, other.role) == ("own", "own") and one.encoder == other.encoder
     ]
-    return bool(distances) and min(distances) > SAME_PERSON_DISTANCE
+    return bool(distances) and min(distances) > apart
 
 
 def _header(line: bytes, place: str) -> dict[str, Any]:

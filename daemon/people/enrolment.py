@@ -14,7 +14,6 @@ from daemon.vision.examination import Examined, Examiner
 from daemon.vision.face import Face
 from daemon.vision.frames import Image
 from daemon.vision.quality import Reason as Fault
-from daemon.vision.tracking import SAME_PERSON_DISTANCE
 
 Reason = (
     Fault | Literal["unreadable", "no face", "several faces", "repeated", "another person", "taken"]
@@ -111,11 +110,11 @@ def sort_out(
     middle, kept = _middle(own), []
     for each in free:
         distance = _distance(each, middle)
-        if distance <= SAME_PERSON_DISTANCE:
+        if distance <= matcher.apart:
             kept.append(each)
             continue
         message = f"does not look like {middle.source} (distance {distance:.2f}, "
-        message += f"at most {SAME_PERSON_DISTANCE:g})"
+        message += f"at most {matcher.apart:.2f})"
         rejected.append(Rejected(each.source, "another person", message))
     return kept, rejected
 

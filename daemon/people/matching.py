@@ -18,7 +18,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon.people.normalisation import CohortNorm, Statistics, load_cohort
+from daemon.people.normalisation import (
+    UNRELATED,
+    CohortNorm,
+    Statistics,
+    load_cohort,
+    stranger_distance,
+)
 from daemon.people.records import Template, name_key
 from daemon.vision.cards import EncoderCard
 from daemon.vision.settings import FacesConfig
@@ -31,6 +37,11 @@ RANKED = 5
 """People that a result lists."""
 NEAREST = 10
 """Templates that a result lists."""
+NORMALISED_MARGIN, DISTANCE_MARGIN = 0.5, 0.05
+"""How much nearer one of two people must be, if nobody says otherwise: in normalised scores, which
+are counted in deviations among strangers, and in squared distances."""
+STRANGERS_APART = 0.25
+"""Share of pairs of strangers who are nearer than faces that are surely not one person's."""
 _CHUNK = 1024
 """Templates that are normalised at a time, so that many need no more memory than few."""
 
@@ -47,8 +58,17 @@ def make_matcher(
     norm = None
     if card.normalise and card.cohort is not None:
         norm = CohortNorm(load_cohort(card.beside(card.cohort.file)), card.cohort.nearest)
-    threshold = card.threshold(settings.fmr)
-    return Matcher(templates, threshold, settings.margin, settings.decoy_margin, norm)
+    usual = NORMALISED_MARGIN if norm else DISTANCE_MARGIN
+    margin = usual if settings.margin is None else settings.margin
+    decoy_margin = usual if settings.decoy_margin is None else settings.decoy_margin
+    return Matcher(
+        templates,
+        card.threshold(settings.fmr),
+        margin,
+        decoy_margin,
+        norm,
+        stranger_distance(card, STRANGERS_APART),
+    )
 
 
 class Candidate(NamedTuple):
@@ -116,6 +136,7 @@ class Matcher:
         margin: float,
         decoy_margin: float,
         normalisation: CohortNorm | None = None,
+        apart: float = UNRELATED,
     ) -> None:
         """Put all templates into one matrix.
 
@@ -125,11 +146,13 @@ class Matcher:
             margin: two people whose scores differ by less are a near-tie.
             decoy_margin: by how much a person must be nearer than any decoy of theirs.
             normalisation: None takes distances for scores.
+            apart: squared distance from which two faces are surely not of one person.
         """
         own = sorted(
             (each for each in templates if each.role == "own"), key=lambda each: each.person
         )
         self.threshold = threshold
+        self.apart = apart
         self._margin = margin
         self._decoy_margin = decoy_margin
         self._own = _Pool(own, normalisation)

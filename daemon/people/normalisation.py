@@ -15,12 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.errors import ModelError
+from daemon.vision.cards import EncoderCard
 
 Vectors = npt.NDArray[np.floating]
 Array = npt.NDArray[np.float32]
 Statistics = tuple[Array, Array]
 """Mean and deviation, (n,) each, of the squared distances of faces to their nearest strangers."""
 
+UNRELATED = 1.2
+"""Squared distance for encoders that say nothing of strangers: well below that of vectors that have
+nothing to do with each other (2)."""
 LEAST_DEVIATION = 1e-3
 """A cohort of equal distances says nothing; it must not divide by nothing either."""
 
@@ -67,6 +71,23 @@ class CohortNorm:
         """
         seen = [(distances - mean) / deviation for mean, deviation in (probe, templates)]
         return np.asarray((seen[0] + seen[1]) / 2, np.float32)
+
+
+def stranger_distance(card: EncoderCard, share: float) -> float:
+    """Squared distance that so small a share of pairs of strangers is below, for an encoder.
+
+    Args:
+        card: of the encoder; without a cohort the answer is :data:`UNRELATED`.
+        share: 0 to 1.
+
+    Raises:
+        ModelError: the cohort is damaged.
+    """
+    if card.cohort is None:
+        return UNRELATED
+    cohort = load_cohort(card.beside(card.cohort.file))
+    distances = 2 - 2 * (cohort @ cohort.T)
+    return float(np.quantile(distances[np.triu_indices(len(cohort), 1)], share))
 
 
 def load_cohort(path: Path) -> npt.NDArray[np.float32]:

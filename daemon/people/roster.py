@@ -20,9 +20,8 @@ import numpy.typing as npt
 
 from daemon.errors import PorterError
 from daemon.people.gallery import Gallery, open_gallery
-from daemon.people.matching import Match, Matcher
-from daemon.people.normalisation import CohortNorm, load_cohort
-from daemon.people.records import EncoderId, Template, name_key
+from daemon.people.matching import Match, Matcher, make_matcher
+from daemon.people.records import EncoderId, name_key
 from daemon.people.schedule import Schedule
 from daemon.people.settings import GalleryConfig
 from daemon.vision.cards import EncoderCard
@@ -59,12 +58,9 @@ class Roster:
         """
         self._settings = gallery
         self._faces = faces
+        self._card = encoder
         self._encoder = EncoderId.of(encoder)
-        self._threshold = encoder.threshold(faces.fmr)
-        self._norm: CohortNorm | None = None
-        if encoder.normalise and encoder.cohort is not None:
-            cohort = load_cohort(encoder.beside(encoder.cohort.file))
-            self._norm = CohortNorm(cohort, encoder.cohort.nearest)
+        self._nobody = _Known(make_matcher([], encoder, faces), {}, {})
         with open_gallery(gallery) as opened:
             # First the revision: a change while it is read is read again.
             self._revision = opened.revision()
@@ -133,7 +129,7 @@ class Roster:
                 if str(error) != trouble:
                     trouble = str(error)
                     log.error("%s; nobody is known until it can be read", error)
-                self._known = _Known(self._matcher([]), {}, {})
+                self._known = self._nobody
         if gallery is not None:
             gallery.close()
 
@@ -148,11 +144,7 @@ class Roster:
                 self._encoder,
             )
         return _Known(
-            self._matcher(gallery.templates(self._encoder)),
+            make_matcher(gallery.templates(self._encoder), self._card, self._faces),
             {each.name: each.schedule for each in people},
             {name_key(each.name): each.name for each in people},
         )
-
-    def _matcher(self, templates: list[Template]) -> Matcher:
-        faces = self._faces
-        return Matcher(templates, self._threshold, faces.margin, faces.decoy_margin, self._norm)

@@ -104,7 +104,16 @@ class Recognizer:
         tell: Callable[[inputs.Input], None],
         *,
         live: bool,
+        continuity: float,
     ) -> None:
+        """Look for whom it is asked to.
+
+        Args:
+            live: whether the pictures come by the wall clock.
+            continuity: squared distance from one picture of a face to the next from which it is
+                somebody else's.
+        """
+        self._continuity = continuity
         self._detector = detector
         self._encoder = encoder
         self._roster = roster
@@ -183,7 +192,7 @@ class Recognizer:
         flaw = fault(track.face, quality, width, height, self._settings.quality)
         vector = None if flaw else self._encoder.embed_crops(crop[None])[0]
         if vector is not None:
-            if not track.is_same_person(vector):
+            if not track.is_same_person(vector, self._continuity):
                 self._forget([track])
                 track = self._tracker.restart(track)
             track.embedding = vector

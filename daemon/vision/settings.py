@@ -97,10 +97,12 @@ class FacesConfig(Settings):
     encoder: ModelName = "face"
     fmr: float = Field(default=1e-4, ge=1e-6, le=0.1)
     """False match rate of one comparison: the threshold comes from the encoder's card."""
-    margin: float = Field(default=0.05, ge=0, le=2)
-    """Two people nearer than this to each other in score are a near-tie: unsure."""
-    decoy_margin: float = Field(default=0.05, ge=0, le=2)
-    """A probe must be nearer to a person than to any decoy of theirs by this much."""
+    margin: float | None = Field(default=None, ge=0, le=10)
+    """Two people nearer than this to each other in score are a near-tie: unsure. None: 0.5 with
+    scores that are normalised against strangers, 0.05 with distances."""
+    decoy_margin: float | None = Field(default=None, ge=0, le=10)
+    """A probe must be nearer to a person than to any decoy of theirs by this much. None: as
+    margin."""
     quality: QualityConfig = QualityConfig()
     consensus: ConsensusConfig = ConsensusConfig()
     liveness: LivenessConfig = LivenessConfig()

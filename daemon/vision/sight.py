@@ -14,6 +14,7 @@ from daemon.door.state import Armed, Challenged, Phase
 from daemon.events import Data
 from daemon.inference import choose_providers
 from daemon.people.capture import COMMAND, CaptureDesk, CaptureOrder, Observer
+from daemon.people.normalisation import stranger_distance
 from daemon.people.roster import Roster
 from daemon.vision.detector import open_detector
 from daemon.vision.encoder import open_encoder
@@ -32,6 +33,10 @@ class Change:
     examiner: Examiner
     camera: CameraConfig | None
     """None: the camera stays as it is."""
+
+
+STRANGERS_ALIKE = 0.01
+"""Share of pairs of strangers who are as near as pictures of one face that follow each other."""
 
 
 class Sight:
@@ -150,6 +155,7 @@ class Sight:
             self._publish,
             self._tell,
             live=config.camera.pace == "realtime",
+            continuity=stranger_distance(encoder.card, STRANGERS_ALIKE),
         )
         examiner = Examiner(detector, encoder, config.faces.quality)
         same = config.camera == self._config.camera

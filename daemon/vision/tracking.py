@@ -18,9 +18,6 @@ LEAST_OVERLAP = 0.25
 """Intersection over union of a face's box in two pictures that follow each other."""
 PATIENCE_SECONDS = 0.7
 """A face that is not found for this long has gone."""
-SAME_PERSON_DISTANCE = 1.2
-"""Squared distance of two embeddings above which they are never of one person. Two unrelated people
-are at 2 on average; a threshold that admits is far below this."""
 
 
 class Track:
@@ -35,11 +32,17 @@ class Track:
         self.embedding: npt.NDArray[np.float32] | None = None
         """Of the last good picture."""
 
-    def is_same_person(self, embedding: npt.NDArray[np.float32]) -> bool:
-        """Whether a new embedding, (128,), can be of the face that was followed so far."""
+    def is_same_person(self, embedding: npt.NDArray[np.float32], limit: float) -> bool:
+        """Whether a new embedding can be of the face that was followed so far.
+
+        Args:
+            embedding: (d,) of length 1.
+            limit: squared distance to the last one from which it is somebody else. From one picture
+                to the next a face changes far less than faces of one person differ at large.
+        """
         if self.embedding is None:
             return True
-        return float(np.sum((embedding - self.embedding) ** 2)) < SAME_PERSON_DISTANCE
+        return float(np.sum((embedding - self.embedding) ** 2)) < limit
 
 
 class Tracker:

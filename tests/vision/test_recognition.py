@@ -65,7 +65,7 @@ class World:
             for name, vector in (("Ada", ADA), ("Bob", BOB))
         ]
         config = FacesConfig.model_validate({"liveness": {"mode": "off"}} | settings)
-        self.matcher = Matcher(templates, THRESHOLD, config.margin, config.decoy_margin)
+        self.matcher = Matcher(templates, THRESHOLD, 0.05, 0.05)
         card = SimpleNamespace(threshold=lambda fmr: THRESHOLD, name="test", version="1")
         encoder = SimpleNamespace(card=card, align=self._align, embed_crops=self._embed)
         self.recognizer = Recognizer(
@@ -76,6 +76,7 @@ class World:
             self.said.append,
             self.told.append,
             live=True,
+            continuity=1.2,
         )
 
     def identify(self, probe: Vector) -> Match:

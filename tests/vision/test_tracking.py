@@ -64,10 +64,10 @@ def test_another_person_under_the_same_box_gets_a_new_number() -> None:
     tracker = Tracker()
     (track,), _ = tracker.update([face(0)], 0.0)
     one, other = np.eye(128, dtype=np.float32)[:2]
-    assert track.is_same_person(one)
+    assert track.is_same_person(one, 1.2)
     track.embedding = one
-    assert track.is_same_person(one)
-    assert not track.is_same_person(other)
+    assert track.is_same_person(one, 1.2)
+    assert not track.is_same_person(other, 1.2)
     fresh = tracker.restart(track)
     assert fresh.number == 2
     assert fresh.embedding is None
