@@ -234,7 +234,7 @@ def turning(
     times = np.arange(frames) / FPS
     begin = wait + rng.uniform(0, 0.4)
     for side in steps:
-        there, stay, back = rng.uniform(0.5, 0.9), rng.uniform(0.2, 0.5), rng.uniform(0.5, 0.9)
+        there, back, stay = *rng.uniform(0.7, 1.2, 2), rng.uniform(0.2, 0.5)
         knots = np.cumsum([begin, there, stay, back])
         rising = np.clip((times - knots[0]) / there, 0, 1)
         falling = np.clip((times - knots[2]) / back, 0, 1)

@@ -75,7 +75,7 @@ def present(kind: str, person: Person, rng: Rng) -> Presentation:
 
 
 def _frames(asked: tuple[Side, ...]) -> int:
-    return round(FPS * (1.6 + 2.6 * len(asked)))
+    return round(FPS * (1.4 + 3.1 * len(asked)))
 
 
 def _still(person: Person, asked: tuple[Side, ...], rng: Rng) -> Iterator[View]:

@@ -85,13 +85,16 @@ def read(raw: bytes, passphrase: str, place: str) -> list[Exported]:
     except SealBroken:
         raise GalleryError(f"{place}: wrong passphrase, or the file is damaged") from None
     try:
+        people = json.loads(plain)
+        if not isinstance(people, list):
+            raise TypeError("no list of people")
         return [
             Exported(
                 clean_name(each["name"]),
                 parse_schedule(each["schedule"]),
                 tuple(wire.from_json(template) for template in each["templates"]),
             )
-            for each in json.loads(plain)
+            for each in people
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise GalleryError(f"{place}: not what this Porter understands: {error}") from None
@@ -155,7 +158,7 @@ def _header(line: bytes, place: str) -> dict[str, Any]:
         raise GalleryError(f"{place}: not a file of porter people export")
     if header.get("version") != VERSION:
         raise GalleryError(
-            f"{place}: of version {header.get('version')}, and this Porter knows {VERSION}; "
+            f"{place}: of version {header.get('version')!r}, and this Porter knows {VERSION}; "
             "update Porter"
         )
     fair = all(
