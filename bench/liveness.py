@@ -91,7 +91,7 @@ class Line:
 
 @click.command()
 @click.option("--part", type=click.Choice(["test", "calibration"]), default="test")
-@click.option("--people", default=16, show_default=True, help="How many people, at most.")
+@click.option("--people", default=20, show_default=True, help="How many people, at most.")
 @click.option("--seed", default=1, show_default=True)
 @click.option(
     "--detector",

@@ -31,7 +31,7 @@ FRONT = 10.0
 BETWEEN = 2
 """Pictures on the way from the front to a side that must have been seen. A turn that is too fast
 for that, or jumps, does not count: it has to be made again, more slowly."""
-STEP_DEGREES, STEP_SPEED = 12.0, 60.0
+STEP_DEGREES, STEP_SPEED = 18.0, 60.0
 """Degrees, and degrees a second, that a turn may advance from one picture to the next."""
 LOPSIDED = 15.0
 """Degrees that a face may seem turned when it looks into the camera: noses are not all straight."""
