@@ -24,8 +24,9 @@ Generator = np.random.Generator
 Spot = npt.NDArray[np.float64]
 T = TypeVar("T")
 
-SMALLEST = 9.0
-"""Width in pixels of the smallest face that is learnt; smaller ones are left open."""
+SMALLEST = 15.0
+"""Width in pixels of the smallest face that is learnt; smaller ones are left open: who learns them
+takes lamps, wheels and the moon for faces."""
 
 HARD_SHARE = 0.3
 """Of the backgrounds, how many are hard ones, once there are some."""
@@ -182,7 +183,7 @@ def _view(scene: Picture, side: int, rng: Generator) -> Sample:
     aims = faces[:, :4] if len(faces) else scene.hard
     if len(aims) and rng.random() < 0.9:
         aim = aims[int(rng.integers(len(aims)))]
-        factor = min(_size(12, side * 0.9, rng) / float(aim[2]), 2.5, 4 * side / max(height, width))
+        factor = min(_size(14, side * 0.9, rng) / float(aim[2]), 2.5, 4 * side / max(height, width))
         focus = (float(aim[0] + aim[2] / 2), float(aim[1] + aim[3] / 2))
         to = (float(rng.uniform(0.15, 0.85) * side), float(rng.uniform(0.15, 0.85) * side))
     else:
@@ -205,14 +206,14 @@ def pasted(material: Material, side: int, rng: Generator, largest: float = 1.25)
         material: what to draw from.
         side: of the picture, in pixels.
         rng: drawn from.
-        largest: width of a lone face at most, in sides of the picture; the least is 11 pixels.
+        largest: width of a lone face at most, in sides of the picture; the least is 14 pixels.
     """
     sample = _view(_background(material, rng), side, rng)
     number = int(rng.choice(6, p=(0.24, 0.3, 0.2, 0.12, 0.08, 0.06)))
     widest = side * (largest if number == 1 else 0.45)
     kinds = [True] * number + [False] * int(rng.choice(4, p=(0.5, 0.25, 0.15, 0.1)))
     for is_face in rng.permutation(kinds):
-        width = _size(11, widest if is_face else side * 0.5, rng)
+        width = _size(14, widest if is_face else side * 0.5, rng)
         to = (float(rng.uniform(0, side)), float(rng.uniform(0, side)))
         if is_face:
             crops = _draw(material.crops, rng)

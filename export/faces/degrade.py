@@ -16,27 +16,30 @@ Generator = np.random.Generator
 
 
 def degrade(image: Image, smallest_face: float, rng: Generator) -> Image:
-    """All of it, each with its probability.
+    """All of it, each with its probability, but never so much that a face is a mere blob.
 
     Args:
         image: the picture.
         smallest_face: width in pixels of the smallest face: blur that would erase it is no lesson.
         rng: drawn from.
     """
+    gain = 1.0
     if rng.random() < 0.6:
-        image = light(image, rng)
+        gain = rng.uniform(0.1, 0.5) if rng.random() < 0.25 else rng.uniform(0.6, 1.35)
+        image = light(image, gain, rng)
     if rng.random() < 0.12:
         image = shade(image, rng)
     if rng.random() < 0.35:
-        image = blur(image, min(4.0, max(0.6, 0.05 * smallest_face)), rng)
+        image = blur(image, float(np.clip(0.035 * smallest_face, 0.5, 4.0)), rng)
     if rng.random() < 0.15 and smallest_face > 24:
-        image = coarsen(image, max(0.35, 14 / smallest_face), rng)
+        image = coarsen(image, max(0.35, 20 / smallest_face), rng)
     if rng.random() < 0.35:
-        image = noise(image, rng)
+        # In the dark the same noise hides more.
+        image = noise(image, 20 * min(1.0, gain) * min(1.0, smallest_face / 40), rng)
     if rng.random() < 0.08:
         image = colourless(image)
     if rng.random() < 0.35:
-        image = compress(image, rng)
+        image = compress(image, 15 if smallest_face > 40 else 40, rng)
     return image
 
 
@@ -46,10 +49,8 @@ def colourless(image: Image) -> Image:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
 
 
-def light(image: Image, rng: Generator) -> Image:
-    """Exposure, contrast curve and colour of the light; one time in four it is dark."""
-    dark = rng.random() < 0.25
-    gain = rng.uniform(0.08, 0.5) if dark else rng.uniform(0.6, 1.35)
+def light(image: Image, gain: float, rng: Generator) -> Image:
+    """Exposure, contrast curve and colour of the light."""
     gamma = np.exp(rng.normal(0, 0.3))
     colour = np.exp(rng.normal(0, 0.1, 3))
     levels = np.arange(256)[:, None] / 255
@@ -97,13 +98,19 @@ def coarsen(image: Image, smallest: float, rng: Generator) -> Image:
     return np.asarray(cv2.resize(small, (width, height), interpolation=back), np.uint8)
 
 
-def noise(image: Image, rng: Generator) -> Image:
-    """A sensor's noise, grey or coloured, fine or as coarse as after demosaicing."""
+def noise(image: Image, strongest: float, rng: Generator) -> Image:
+    """A sensor's noise, grey or coloured, fine or as coarse as after demosaicing.
+
+    Args:
+        image: the picture.
+        strongest: standard deviation at most, in grey levels; at least 2.
+        rng: drawn from.
+    """
     field = _field(int(rng.integers(4)))
     height, width = image.shape[:2]
     top, left = (int(rng.integers(len(field) - size + 1)) for size in (height, width))
     part = field[top : top + height, left : left + width]
-    strength = float(np.exp(rng.uniform(np.log(1.5), np.log(20))))
+    strength = float(np.exp(rng.uniform(np.log(1.5), np.log(max(2.0, strongest)))))
     noisy = cv2.addWeighted(image, 1.0, part, strength, 0, dtype=cv2.CV_8U)
     return np.asarray(noisy, np.uint8)
 
@@ -120,8 +127,8 @@ def _field(kind: int) -> npt.NDArray[np.float32]:
     return field
 
 
-def compress(image: Image, rng: Generator) -> Image:
-    """Through JPEG at some quality."""
-    quality = int(rng.integers(15, 92))
+def compress(image: Image, worst: int, rng: Generator) -> Image:
+    """Through JPEG at some quality, from `worst` (1 to 100) on."""
+    quality = int(rng.integers(worst, 93))
     coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)

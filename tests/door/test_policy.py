@@ -443,6 +443,7 @@ def test_random_days():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_million_random_inputs():
     happened, ways, steps = live_days(range(1000, 1240), 4200)
     check_days(happened, ways)

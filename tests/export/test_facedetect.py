@@ -121,12 +121,12 @@ def test_what_cannot_be_learnt_is_left_open() -> None:
 @pytest.mark.parametrize(
     "worsen",
     [
-        degrade.light,
+        lambda image, rng: degrade.light(image, 0.3, rng),
         degrade.shade,
         lambda image, rng: degrade.blur(image, 2.0, rng),
         lambda image, rng: degrade.coarsen(image, 0.5, rng),
-        degrade.noise,
-        degrade.compress,
+        lambda image, rng: degrade.noise(image, 15.0, rng),
+        lambda image, rng: degrade.compress(image, 20, rng),
         lambda image, rng: degrade.degrade(image, 30.0, rng),
     ],
 )
