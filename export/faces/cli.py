@@ -23,8 +23,18 @@ PLACE = click.Path(exists=True, path_type=Path)
     help="Folder with faces/ (sets with a CSV) to learn from, and detection/, images/, daynight/: "
     "nothing like the pictures that an evaluation takes from there is learnt.",
 )
-@click.option("--more-faces", multiple=True, type=PLACE, help="Folder of more crops of faces.")
-@click.option("--scenes", multiple=True, type=PLACE, help="Folder or tar of whole pictures.")
+@click.option(
+    "--more-faces",
+    multiple=True,
+    type=PLACE,
+    help="Folder of crops of faces; sub-folders are people, if there are any.",
+)
+@click.option(
+    "--scenes",
+    multiple=True,
+    type=PLACE,
+    help="Folder or tar of whole pictures, with people and without.",
+)
 @click.option(
     "--animals",
     multiple=True,
@@ -87,7 +97,7 @@ def facedetect(
 
     \b
     Example:
-        porter-export facedetect --data data/ --scenes streets/ --animals pets/ \\
+        porter-export facedetect --more-faces people/ --scenes pictures/ --animals pets/ \\
             --teacher face_detection_yunet_2026may.onnx --out models/
     """
     torch.set_num_threads(threads)
@@ -95,10 +105,11 @@ def facedetect(
     if is_quick:
         click.echo(str(run(quick(seed), None, out, folder / f"quick-{seed}", workers)))
         return
-    if data is None or teacher is None or not (scenes or animals):
+    if teacher is None or not (data or more_faces) or not scenes:
         raise click.UsageError(
-            "give --data, --teacher and --scenes, or --quick for a smoke test on drawn faces"
+            "give --teacher, --scenes, and --data or --more-faces; or --quick for a smoke test"
         )
-    whole, part = kept_out(data)
-    sources = Sources(data / "faces", more_faces, scenes, animals, whole, part, teacher)
+    whole, part = kept_out(data) if data is not None else ((), ())
+    faces = data / "faces" if data is not None else None
+    sources = Sources(faces, more_faces, scenes, animals, whole, part, teacher)
     click.echo(str(run(scaled(Plan(), scale, seed), sources, out, folder, workers)))

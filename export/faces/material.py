@@ -79,6 +79,9 @@ def gather(sources: Sources, cache: Path) -> Gathered:
         for folder in sources.more_faces:
             finder = face_sets.FaceFinder(sources.teacher)
             found = face_sets.read_folder(folder, finder, cache / "faces")
+            if sources.faces is None:
+                checked.append(face_sets.select(found, "calibration"))
+                found = face_sets.select(found, "train", "test")
             learnt.append(_unlike_faces(found, tested, cache))
         known = _scenes(sources, Teacher(sources.teacher), cache)
     # Among the finds in pictures of animals are a few people: too many to choose a threshold on.
