@@ -60,7 +60,7 @@ class Plan:
             seed=3,
         ),
         FaceDetectRecipe(
-            steps=7_000,
+            steps=5_000,
             fresh=10,
             rate=2.5e-3,
             tiled=0.3,
