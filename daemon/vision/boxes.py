@@ -25,7 +25,9 @@ def overlap(boxes: Array, others: Array) -> Array:
     high = np.minimum(
         boxes[:, None, :2] + boxes[:, None, 2:], others[None, :, :2] + others[None, :, 2:]
     )
-    shared = np.maximum(high - low, 0).prod(2)
+    # Far from the origin, a tiny box rounds to more than its size.
+    smaller = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(high - low, 0, smaller).prod(2)
     areas = boxes[:, None, 2:].prod(2) + others[None, :, 2:].prod(2)
     union = areas - shared
     result: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

@@ -442,12 +442,23 @@ def test_random_days():
     check_days(happened, ways)
 
 
+def started_while_held_in_a_lockout() -> set[Passage]:
+    """Too rare to come about by chance."""
+    story = Story("face")
+    strangers(story, 3)
+    story.at(4.0, ManualUnlock(seconds=9.0, reason="", by="root"))
+    story.at(5.0, Starting())
+    assert story.phase == "lockout"
+    return set(story.state.via)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_million_random_inputs():
     happened, ways, steps = live_days(range(1000, 1240), 4200)
     check_days(happened, ways)
     assert steps >= 1_000_000
+    ways.update(started_while_held_in_a_lockout())
     assert drawn() == {way for way in ways if way.before != way.after}
 
 

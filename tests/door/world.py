@@ -102,9 +102,7 @@ class Nature:
             r.choice(("passive", "passive", "passive", "off")),
             r.choice((3, 3, 3, 3, 3, 0)),
         )
-        kind = r.choices(
-            range(16), (10, 10, 40, 18, 1, 3, 2, 2, 2, 0.7, 0.7, 4, 0.5, 0.2, 0.5, 0.2)
-        )[0]
+        kind = r.choices(range(len(OFTEN)), OFTEN)[0]
         match kind:
             case 0:
                 return WakeHeard(word="activate")
