@@ -118,7 +118,7 @@ class CaptureDesk:
     def __init__(
         self,
         examiner: Examiner,
-        source: str,
+        source: Callable[[], str],
         keep: bool,
         observe: Callable[[Observer | None], None],
     ) -> None:
@@ -126,7 +126,7 @@ class CaptureDesk:
 
         Args:
             examiner: of the thread that looks, with its detector and encoder.
-            source: the camera, for people.
+            source: says which camera it is, for people.
             keep: whether pictures are kept.
             observe: lets a callable see every picture with its faces, on the thread that looks;
                 None ends it.
@@ -147,7 +147,7 @@ class CaptureDesk:
             raise PorterError("somebody else is being enrolled right now; try again")
         loop = asyncio.get_running_loop()
         full = asyncio.Event()
-        collection = Collection(order.view, self._source, self._keep)
+        collection = Collection(order.view, self._source(), self._keep)
 
         def see(frame: Frame, tracks: list[Track]) -> None:
             collection.add(self._examiner, frame.image, [track.face for track in tracks])
@@ -165,7 +165,7 @@ class CaptureDesk:
             self._observe(None)
             self._busy = False
         return {
-            "source": self._source,
+            "source": self._source(),
             "keep_pictures": self._keep,
             "good": [wire.to_json(each) for each in list(collection.good)],
             "rejected": [

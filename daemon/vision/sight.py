@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from daemon.cards import ModelCard
 from daemon.config import Config
-from daemon.control import Control
+from daemon.control import Control, Peer
 from daemon.door.events import DoorChallenge
 from daemon.door.inputs import Input
 from daemon.door.state import Armed, Challenged, Phase
@@ -67,8 +68,8 @@ class Sight:
         self.cards: list[ModelCard] = []
         loaded = self.prepare(config)
         self._recognizer, self._roster = loaded.recognizer, loaded.roster
-        self._examiner = loaded.examiner
         self.pipeline = CameraPipeline(config.camera, self._recognizer, publish, looking, finished)
+        self._desk = self._make_desk(loaded.examiner, config)
 
     def open(self) -> None:
         """Open the camera.
@@ -89,13 +90,19 @@ class Sight:
 
     def obey(self, control: Control) -> None:
         """Take pictures for `porter enroll --camera`, while the camera goes on being looked at."""
-        desk = CaptureDesk(
-            self._examiner,
-            self.pipeline.description,
-            self._config.gallery.keep_pictures,
+
+        async def capture(order: CaptureOrder, peer: Peer) -> Mapping[str, Any]:
+            return await self._desk.capture(order, peer)
+
+        control.on(COMMAND, CaptureOrder, capture)
+
+    def _make_desk(self, examiner: Examiner, config: Config) -> CaptureDesk:
+        return CaptureDesk(
+            examiner,
+            lambda: self.pipeline.description,
+            config.gallery.keep_pictures,
             self._observe,
         )
-        control.on(COMMAND, CaptureOrder, desk.capture)
 
     def _observe(self, observer: Observer | None) -> None:
         def change() -> None:
@@ -165,5 +172,5 @@ class Sight:
         """Look with what was prepared from now on."""
         self._roster.close()
         self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
-        self._examiner = change.examiner
+        self._desk = self._make_desk(change.examiner, config)
         self.pipeline.do(lambda: self.pipeline.change(change.recognizer, change.camera))

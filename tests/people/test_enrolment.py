@@ -259,7 +259,7 @@ def test_the_daemon_takes_the_pictures_when_it_has_the_camera(
     def observe(observer: Any) -> None:
         observers[0] = observer
 
-    desk = CaptureDesk(examiner, "/dev/video0", keep=True, observe=observe)
+    desk = CaptureDesk(examiner, lambda: "/dev/video0", keep=True, observe=observe)
     looking = threading.Thread(target=look)
     looking.start()
 
