@@ -16,9 +16,9 @@ from export.data.lfw import read_pairs
 from export.embedding import package
 from export.embedding.crops import kept_crops
 from export.embedding.evaluate import peers
-from export.embedding.material import Sources, finder_of, gather
+from export.embedding.material import Sources, finder_of, gather, read
 from export.embedding.model import DIMENSION
-from export.embedding.publish import candidate, keep_apart, measure, publish
+from export.embedding.publish import calibrate_converted, candidate, keep_apart, measure, publish
 from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, network, steps_of, variant
 from export.embedding.targets import principal
 from export.embedding.teachers import VectorStore, open_teachers
@@ -94,7 +94,9 @@ from export.embedding.train import train
 @click.option(
     "--convert",
     metavar="dlib|FILE",
-    help="Train nothing: bring dlib's network or a bare MobileFaceNet into the daemon's form.",
+    help="Train nothing: bring dlib's network or a bare MobileFaceNet into the daemon's form. "
+    "Thresholds are measured on the people kept apart in --pictures or --data; those of dlib are "
+    "known without.",
 )
 @click.option(
     "--choose-on",
@@ -134,20 +136,23 @@ def embed(
         porter-export embed --pictures people/ --finder yunet.onnx --teacher dlib
         porter-export embed --convert dlib --out models/
     """
+    existing_folder(data, "--data")
+    for each in (*pictures, *more):
+        existing_folder(each, "--pictures/--more")
+    cache = cache_folder() / "faces"
+    store = VectorStore(cache / "vectors")
     if convert is not None:
         if convert == "dlib":
             card = package.convert_dlib(package.dlib_weights(), out)
         else:
             card = package.convert_mobilefacenet(Path(convert), out)
+        if data or pictures:
+            known, _ = read(Sources(data, sets, pictures, (), finder), cache)
+            card = calibrate_converted(card, known, store)
         click.echo(f"{card.path}")
         return
-    existing_folder(data, "--data")
-    for folder in (*pictures, *more):
-        existing_folder(folder, "--pictures/--more")
     torch.set_num_threads(max(1, processes))
-    cache = cache_folder() / "faces"
     folder = work or cache_folder() / "embed"
-    store = VectorStore(cache / "vectors")
     opened = open_teachers(teachers, cache / "teachers")
     material = gather(Sources(data, sets, pictures, more, finder), opened, store, cache)
     crops = kept_crops(material.train, cache)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
+import yaml
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -49,6 +50,9 @@ DLIB_INPUT = FaceInput(
 )
 """dlib aligns by corners of the eyes and the base of the nose. The template is where YuNet's
 landmarks come to lie in dlib's own chips: medians over 813 pictures of the training part."""
+
+DLIB_POINTS = Path(__file__).with_name("dlib_points.yaml")
+"""Thresholds of dlib's network, whose weights are always the same; the file says how they came."""
 
 MOBILEFACENET_INPUT = FaceInput(
     width=96,
@@ -203,12 +207,16 @@ def convert_dlib(weights: Path, out: Path) -> EncoderCard:
     path = out / "dlib.onnx"
     export_encoder(net, path, identity)
     faces = np.random.default_rng(0).normal(0, 0.25, (4, 3, 150, 150)).astype(np.float32)
+    parity = check_parity(net, path, faces)
     return write_card(
         path,
         identity,
         "dlib's face recognition ResNet, converted from its own file",
         "CC0-1.0 (weights by Davis King); trained on VGG, FaceScrub and scraped pictures",
-        {"figures": {"parity": {"onnx_to_torch": float(f"{check_parity(net, path, faces):.2g}")}}},
+        {
+            "operating_points": yaml.safe_load(DLIB_POINTS.read_text(encoding="utf-8")),
+            "figures": {"parity": {"onnx_to_torch": float(f"{parity:.2g}")}},
+        },
     )
 
 

@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from daemon.cards import read_card
 from daemon.inference import CPU
 from daemon.people.normalisation import CohortNorm
+from daemon.vision.cards import EncoderCard
 from daemon.vision.encoder import Encoder, open_encoder
-from export.convert import sha256
-from export.data.faces import Face, people
+from export.convert import save_card, sha256
+from export.data.faces import Face, people, select
 from export.data.lfw import Pair
 from export.embedding.calibrate import operating_points
 from export.embedding.comparisons import CHILD, Comparisons, compare
@@ -214,6 +216,28 @@ def publish(
         },
     )
     return card.beside(path.with_suffix(".yaml").name)
+
+
+def calibrate_converted(
+    card: EncoderCard, faces: Sequence[Face], store: VectorStore
+) -> EncoderCard:
+    """Give an encoder that was brought into our form thresholds, measured on people kept apart.
+
+    Args:
+        card: of the encoder.
+        faces: pictures of all parts, of which the training part does not count.
+        store: keeps vectors.
+    """
+    encoder = Teacher(open_encoder(card.path, [CPU]))
+    calibration, test = select(faces, "calibration"), select(faces, "test")
+    held = keep_apart(Material([], calibration, test, None, {}), [encoder], store, None)
+    system = System(card.name, (encoder,))
+    points = operating_points(compare(held.calibration, system.vectors(store, held.calibration)))
+    on_test = compare(held.test, system.vectors(store, held.test))
+    told = card.model_dump(exclude_unset=True)
+    figures = dict(told["figures"]) | {"test_part": _at_points(on_test, points)}
+    fields = told | {"operating_points": points, "figures": figures}
+    return read_card(save_card(card.path, fields), EncoderCard)
 
 
 def cohort(train: Sequence[Face], seed: int) -> list[Face]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.cards import read_card
 from daemon.errors import ModelError, SourceError
 from daemon.inference import CPU
 from daemon.vision.alignment import ARCFACE
+from daemon.vision.cards import EncoderCard
 from daemon.vision.encoder import open_encoder
 from export.convert import ParityError
 from export.data import faces as pictures
@@ -28,6 +31,7 @@ from export.embedding.degrade import SIZE, TEMPLATE, degrade, plain
 from export.embedding.evaluate import without_copies
 from export.embedding.groups import by_group
 from export.embedding.model import EncoderNet, deployed
+from export.embedding.publish import calibrate_converted
 from export.embedding.targets import look_alikes, misnamed, principal
 from export.embedding.teachers import Teacher, VectorStore, open_teachers, together
 from export.embedding.verification import area, at_rate, best_threshold, measure
@@ -415,6 +419,22 @@ def test_dlib_converted_is_dlib(dlib_model):
         expected = np.array(original.compute_face_descriptor(rgb))
         expected /= np.linalg.norm(expected)
         assert np.allclose(encoder.embed_crops(chip[None])[0], expected, atol=1e-4)
+
+
+def test_dlib_comes_with_thresholds(dlib_model):
+    card = read_card(dlib_model.with_suffix(".yaml"), EncoderCard)
+    assert 0.05 < card.threshold(1e-4) < card.threshold(1e-3) < card.threshold(1e-2) < 0.5
+
+
+def test_thresholds_of_a_converted_encoder_are_measured_anew(dlib_model, drawn, tmp_path):
+    for file in (dlib_model, dlib_model.with_suffix(".yaml")):
+        shutil.copy(file, tmp_path)
+    card = read_card(tmp_path / "dlib.yaml", EncoderCard)
+    measured = calibrate_converted(card, drawn, VectorStore(tmp_path / "vectors"))
+    (lowest, *rest) = measured.operating_points
+    assert lowest.reason
+    assert "pairs of strangers" in lowest.reason
+    assert read_card(tmp_path / "dlib.yaml", EncoderCard).operating_points == [lowest, *rest]
 
 
 def test_dlib_is_a_teacher_by_its_name(dlib_model, drawn, tmp_path):
