@@ -68,15 +68,6 @@ class Plan:
             weights=Weights(nothing=1.5, landmarks=20.0),
             seed=4,
         ),
-        FaceDetectRecipe(
-            steps=5_000,
-            fresh=10,
-            rate=2.5e-3,
-            tiled=0.3,
-            freeze_stem=True,
-            weights=Weights(nothing=1.5, landmarks=20.0),
-            seed=5,
-        ),
     )
     """Each after mining with the network so far, and from there on; seeds are added to that of
     learning."""
