@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from export.embedding.evaluate_cli import faces
+from export.options import errors_option, json_option, report_option, worst_option
 
 if TYPE_CHECKING:
     from export.data.manifests import Clip
@@ -72,24 +73,10 @@ evaluate.add_command(faces)
 )
 @click.option("--threshold", type=float, help="Report errors at this threshold, not the card's.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of noise and its place.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for det.png, det.csv and report.json.",
-)
-@click.option(
-    "--errors",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for an error analysis: sounds, pictures and a sortable page.",
-)
-@click.option(
-    "--worst",
-    type=click.IntRange(1),
-    default=40,
-    show_default=True,
-    help="Misses and false accepts, each, in the error analysis.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@report_option("det")
+@errors_option("sounds, pictures and a sortable page")
+@worst_option
+@json_option
 def wake(
     models: tuple[Path, ...],
     word: str | None,
@@ -184,17 +171,9 @@ def wake(
 )
 @click.option("--threshold", type=float, help="Report at this threshold, not the card's.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is composed.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for curve.png, curve.csv and report.json.",
-)
-@click.option(
-    "--errors",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for a page of all missed and false faces, drawn.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@report_option("curve")
+@errors_option("a page of all missed and false faces, drawn")
+@json_option
 def facedetect(
     model: Path,
     data: Path,

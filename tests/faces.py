@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import yaml
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from daemon.vision.alignment import ARCFACE
 from daemon.vision.face import LANDMARKS
 from daemon.vision.priors import STRIDES
+from tests.models import build_model
 from tests.vision.heads import landmarks_of
 
 Image = npt.NDArray[np.uint8]
@@ -97,7 +98,7 @@ def _write_detector(folder: Path) -> None:
     facts = {"input": {"channels": "bgr", "longest_side": 960}}
     facts |= {"strides": list(STRIDES), "landmarks": list(LANDMARKS)}
     card = {"threshold": 0.5, "overlap": 0.4}
-    model = _model(
+    model = build_model(
         _detector_nodes(),
         _detector_constants(),
         {"rows": [1, 15, -1]},
@@ -162,7 +163,7 @@ def _codes(view: str) -> npt.NDArray[np.float64]:
 def _write_encoder(folder: Path, name: str, seed: int) -> None:
     pooled = 14 * 14
     projection = np.random.default_rng(seed).normal(0, 1, (pooled, DIMENSION))
-    model = _model(
+    model = build_model(
         [
             ("AveragePool", ["faces"], ["pooled"], {"kernel_shape": [8, 8], "strides": [8, 8]}),
             ("ReduceMean", ["pooled", "channels"], ["grey"], {"keepdims": 0}),
@@ -204,28 +205,3 @@ def _write(
         "summary": "For tests.",
     }
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(written, sort_keys=False))
-
-
-def _model(
-    nodes: Sequence[Any],
-    constants: Mapping[str, npt.NDArray[np.floating]],
-    integers: Mapping[str, list[int]],
-    inputs: Mapping[str, list[int | str]],
-    outputs: Mapping[str, list[int | str]],
-) -> onnx.ModelProto:
-    def describe(shapes: Mapping[str, list[int | str]]) -> list[onnx.ValueInfoProto]:
-        kind = TensorProto.FLOAT
-        return [helper.make_tensor_value_info(n, kind, shape) for n, shape in shapes.items()]
-
-    initial = [numpy_helper.from_array(v.astype(np.float32), n) for n, v in constants.items()]
-    initial += [numpy_helper.from_array(np.array(v, np.int64), n) for n, v in integers.items()]
-    graph = helper.make_graph(
-        [helper.make_node(kind, i, o, **attributes) for kind, i, o, attributes in nodes],
-        "test",
-        describe(inputs),
-        describe(outputs),
-        initial,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
-    model.ir_version = 9
-    return model

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,7 @@ def _tone_graph(frequencies: list[float]) -> onnx.ModelProto:
         ("Sigmoid", ["logit"], ["probability"], {}),
         ("MatMul", ["by_step", "spread"], ["embedding"], {}),
     ]
-    return _model(
+    return build_model(
         nodes,
         constants,
         integers,
@@ -161,7 +161,7 @@ def _tone_graph(frequencies: list[float]) -> onnx.ModelProto:
 
 
 def _loudness_graph() -> onnx.ModelProto:
-    return _model(
+    return build_model(
         [
             ("Slice", ["pcm", "start", "end", "axis"], ["ending"], {}),
             ("Mul", ["ending", "ending"], ["energy"], {}),
@@ -178,13 +178,15 @@ def _loudness_graph() -> onnx.ModelProto:
     )
 
 
-def _model(
-    nodes: list[tuple[str, list[str], list[str], dict[str, Any]]],
-    constants: Mapping[str, npt.NDArray[np.float64]],
+def build_model(
+    nodes: Sequence[Any],
+    constants: Mapping[str, npt.NDArray[np.floating]],
     integers: Mapping[str, list[int]],
     inputs: Mapping[str, list[int | str]],
     outputs: Mapping[str, list[int | str]],
 ) -> onnx.ModelProto:
+    """A graph of operators, by hand: (kind, inputs, outputs, attributes) each."""
+
     def describe(shapes: Mapping[str, list[int | str]]) -> list[onnx.ValueInfoProto]:
         kind = TensorProto.FLOAT
         return [helper.make_tensor_value_info(n, kind, shape) for n, shape in shapes.items()]

@@ -23,14 +23,11 @@ from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, network, steps_of, 
 from export.embedding.targets import principal
 from export.embedding.teachers import VectorStore, open_teachers
 from export.embedding.train import train
+from export.options import data_option
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of prepared sets: NAME.tar with NAME.csv.",
-)
+@data_option
 @click.option(
     "--set",
     "sets",

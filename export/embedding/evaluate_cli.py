@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from export.options import data_option, errors_option, json_option, report_option, worst_option
+
 
 @click.command()
 @click.option(
@@ -32,11 +34,7 @@ import click
     metavar="TAR PAIRS",
     help="Labelled pairs in the form of LFW: accuracy over ten folds, TAR at FAR 1e-3.",
 )
-@click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of prepared sets: NAME.tar with NAME.csv.",
-)
+@data_option
 @click.option(
     "--set",
     "sets",
@@ -55,24 +53,10 @@ import click
     type=click.Path(dir_okay=False, path_type=Path),
     help="YuNet (ONNX), which finds the landmarks of pairs and folders.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for det.png, det.csv and report.json.",
-)
-@click.option(
-    "--errors",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for an error analysis: pages with the worst pairs as pictures.",
-)
-@click.option(
-    "--worst",
-    type=click.IntRange(1),
-    default=40,
-    show_default=True,
-    help="Misses and false matches, each, in the error analysis.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@report_option("det")
+@errors_option("pages with the worst pairs as pictures")
+@worst_option
+@json_option
 def faces(
     models: tuple[Path, ...],
     teachers: tuple[str, ...],

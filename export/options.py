@@ -1,0 +1,43 @@
+"""Options that several commands of the export stage share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+worst_option = click.option(
+    "--worst",
+    type=click.IntRange(1),
+    default=40,
+    show_default=True,
+    help="Misses and false ones, each, in the error analysis.",
+)
+data_option = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of prepared sets: NAME.tar with NAME.csv.",
+)
+
+
+def report_option(curve: str) -> Callable[[Command], Command]:
+    """Where figures and the picture of a curve go."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        help=f"Folder for {curve}.png, {curve}.csv and report.json.",
+    )
+
+
+def errors_option(what: str) -> Callable[[Command], Command]:
+    """Where what went wrong is shown."""
+    return click.option(
+        "--errors",
+        type=click.Path(path_type=Path, file_okay=False),
+        help=f"Folder for an error analysis: {what}.",
+    )
