@@ -41,6 +41,7 @@ from daemon.vision.liveness import PassiveLiveness
 from daemon.vision.pictures import quiet
 from daemon.vision.pose import MODEL, pose
 from daemon.vision.settings import LivenessConfig
+from daemon.vision.tracking import WEAK_SCORE
 from export.data.faces import Face as Picture
 from export.data.faces import Part, read_set, select
 from export.wake.evaluate import Rate, share
@@ -181,7 +182,8 @@ def finder(wanted: str | None, shared: Path) -> tuple[str, Finder]:
         try:
             found = open_detector(wanted or "facedetect", choose_providers("cpu"))
             name = f"{found.card.name} {found.card.version}"
-            return name, lambda image, place: _nearest(found.detect(image), place)
+            least = min(found.threshold, WEAK_SCORE)
+            return name, lambda image, place: _nearest(found.detect(image, least=least), place)
         except ModelError:
             if wanted:
                 raise

@@ -52,19 +52,24 @@ class FaceDetector:
         self._value = ort.OrtValue.ortvalue_from_numpy
         self._inputs: OrderedDict[tuple[int, int], _Bound] = OrderedDict()
 
-    def detect(self, image: Image, longest_side: int | None = None) -> list[Face]:
+    def detect(
+        self, image: Image, longest_side: int | None = None, least: float | None = None
+    ) -> list[Face]:
         """Every face in a picture, the surest first.
 
         Args:
             image: (height, width, 3) BGR, uint8, of any size from one pixel on.
             longest_side: pixels to which a larger picture is reduced; what the card says if None.
+            least: score from which a find is returned; the threshold if None.
 
         Returns:
             Faces in pixels of `image`; boxes of faces at its edge reach beyond it.
         """
-        return from_rows(self.rows(image, longest_side))
+        return from_rows(self.rows(image, longest_side, least))
 
-    def rows(self, image: Image, longest_side: int | None = None) -> Array:
+    def rows(
+        self, image: Image, longest_side: int | None = None, least: float | None = None
+    ) -> Array:
         """As :meth:`detect`, as an array: (n, 15), see :data:`daemon.vision.face.COLUMNS`."""
         height, width = image.shape[:2]
         limit = longest_side or self.card.input.longest_side
@@ -80,16 +85,15 @@ class FaceDetector:
         if self._device != "cpu":
             bound.image_value.update_inplace(bound.image)
         self._session.run_with_iobinding(bound.binding)
-        found = self._sorted_out(bound.cells[0], bound.grid)
+        found = self._sorted_out(bound.cells[0], bound.grid, least or self.threshold)
         found[:, 0:14:2] *= width / shown_width
         found[:, 1:14:2] *= height / shown_height
         return found
 
-    def _sorted_out(self, predicted: Array, grid: Array) -> Array:
+    def _sorted_out(self, predicted: Array, grid: Array, least: float) -> Array:
         """(15, cells) of the network to faces (n, 15) in pixels of its input."""
         logits = predicted[0]
-        threshold = np.log(self.threshold / (1 - self.threshold))
-        chosen = np.flatnonzero(logits >= threshold)
+        chosen = np.flatnonzero(logits >= np.log(least / (1 - least)))
         if len(chosen) > CANDIDATES:
             chosen = chosen[np.argsort(-logits[chosen], kind="stable")[:CANDIDATES]]
         found = np.empty((len(chosen), COLUMNS), np.float32)

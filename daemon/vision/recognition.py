@@ -35,7 +35,7 @@ from daemon.vision.liveness import PassiveLiveness
 from daemon.vision.quality import Reason as Fault
 from daemon.vision.quality import fault, measure
 from daemon.vision.settings import FacesConfig
-from daemon.vision.tracking import Track, Tracker
+from daemon.vision.tracking import WEAK_SCORE, Track, Tracker
 
 MOST_FACES = 4
 """Faces of a picture that are compared, the largest first."""
@@ -138,13 +138,14 @@ class Recognizer:
 
     def look(self, frame: Frame) -> None:
         """Look at a picture."""
-        faces = self._detector.detect(frame.image)
-        present, gone = self._tracker.update(faces, frame.time)
+        sure = self._detector.threshold
+        faces = self._detector.detect(frame.image, least=min(sure, WEAK_SCORE))
+        present, gone = self._tracker.update(faces, frame.time, sure)
         self._forget(gone)
         for track in present[:MOST_FACES]:
             self._judge(frame, track)
         if self.observer is not None:
-            self.observer(frame, present)
+            self.observer(frame, [track for track in present if track.sure])
 
     def pause(self, time: float) -> None:
         """Nothing new is to be seen at `time`: whoever was there may have gone."""
@@ -190,7 +191,7 @@ class Recognizer:
         quality = measure(track.face, crop)
         height, width = frame.image.shape[:2]
         flaw = fault(track.face, quality, width, height, self._settings.quality)
-        vector = None if flaw else self._encoder.embed_crops(crop[None])[0]
+        vector = None if flaw or not track.sure else self._encoder.embed_crops(crop[None])[0]
         if vector is not None:
             if not track.is_same_person(vector, self._continuity):
                 self._forget([track])
@@ -203,7 +204,7 @@ class Recognizer:
             self._seen(frame, track, quality)
         flat = self._looks_flat(frame, track, visitor, quality)
         self._follow_challenge(frame, track, visitor, flat)
-        if flaw is not None:
+        if flaw is not None and track.sure:
             self._reject(frame, track, visitor, quality, flaw.reason, flaw.message)
         elif vector is not None and not flat and not _turned_by_order(visitor, quality):
             self._compare(frame, track, visitor, vector)

@@ -18,17 +18,24 @@ LEAST_OVERLAP = 0.25
 """Intersection over union of a face's box in two pictures that follow each other."""
 PATIENCE_SECONDS = 0.7
 """A face that is not found for this long has gone."""
+WEAK_SCORE = 0.4
+"""Score from which a find where a face was can be that face, turned aside or blurred, though it is
+no face by itself (ByteTrack: Zhang et al., ECCV 2022, sec. 3)."""
+WEAK_SECONDS = 3.0
+"""For this long: what stays weak may be something else in the place where a face was."""
 
 
 class Track:
     """One face, followed. What others know about it hangs on its number."""
 
-    __slots__ = ("embedding", "face", "first_seen", "last_seen", "number")
+    __slots__ = ("embedding", "face", "first_seen", "last_seen", "last_sure", "number", "sure")
 
     def __init__(self, number: int, face: Face, time: float) -> None:
         self.number = number
         self.face = face
-        self.first_seen = self.last_seen = time
+        self.sure = True
+        """Whether the present picture shows a face by itself, not only by where it is."""
+        self.first_seen = self.last_seen = self.last_sure = time
         self.embedding: npt.NDArray[np.float32] | None = None
         """Of the last good picture."""
 
@@ -52,16 +59,33 @@ class Tracker:
         self._tracks: list[Track] = []
         self._numbers = 0
 
-    def update(self, faces: Sequence[Face], time: float) -> tuple[list[Track], list[Track]]:
+    def update(
+        self, faces: Sequence[Face], time: float, sure: float = 0.0
+    ) -> tuple[list[Track], list[Track]]:
         """Take the faces of a picture of `time` (seconds).
+
+        Args:
+            faces: what was found.
+            time: of the picture.
+            sure: score from which a find is a face; others only continue what is followed.
 
         Returns:
             Tracks that are in the picture, largest face first, with `face` up to date; and those
             that ended with it.
         """
-        free = list(faces)
-        for track in self._pairs(free):
+        free = [face for face in faces if face.score >= sure]
+        weak = [face for face in faces if face.score < sure]
+        for track in self._pairs(self._tracks, free):
+            track.last_seen = track.last_sure = time
+            track.sure = True
+        hidden = [
+            track
+            for track in self._tracks
+            if track.last_seen < time and time - track.last_sure <= WEAK_SECONDS
+        ]
+        for track in self._pairs(hidden, weak):
             track.last_seen = time
+            track.sure = False
         for face in free:
             self._tracks.append(self._begin(face, time))
         gone = [each for each in self._tracks if time - each.last_seen > PATIENCE_SECONDS]
@@ -85,16 +109,16 @@ class Tracker:
         self._numbers += 1
         return Track(self._numbers, face, time)
 
-    def _pairs(self, free: list[Face]) -> list[Track]:
+    def _pairs(self, tracks: Sequence[Track], free: list[Face]) -> list[Track]:
         """Give each track the face that overlaps most, best pairs first; takes them from `free`."""
-        if not free or not self._tracks:
+        if not free or not tracks:
             return []
-        old = np.stack([each.face.box for each in self._tracks])
+        old = np.stack([each.face.box for each in tracks])
         shared = overlap(old, np.stack([each.box for each in free]))
         followed, taken = [], set()
         for index in np.argsort(-shared, axis=None):
             row, column = divmod(int(index), len(free))
-            track = self._tracks[row]
+            track = tracks[row]
             if shared[row, column] < LEAST_OVERLAP:
                 break
             if track in followed or column in taken:

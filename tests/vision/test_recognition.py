@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from tests.vision.pictures import noise
 Vector = npt.NDArray[np.float32]
 ENCODER = EncoderId("test", "1", "0" * 64)
 THRESHOLD = 0.9
+SURE = 0.7
 PICTURE = noise(0, 640, 480)
 
 
@@ -49,6 +50,7 @@ class Head:
     yaw: float = 0.0
     x: float = 0.0
     distance: float = 40.0
+    score: float = 0.9
 
 
 class World:
@@ -69,7 +71,7 @@ class World:
         card = SimpleNamespace(threshold=lambda fmr: THRESHOLD, name="test", version="1")
         encoder = SimpleNamespace(card=card, align=self._align, embed_crops=self._embed)
         self.recognizer = Recognizer(
-            cast(FaceDetector, SimpleNamespace(detect=self._detect)),
+            cast(FaceDetector, SimpleNamespace(detect=self._detect, threshold=SURE)),
             cast(Encoder, encoder),
             self,
             config,
@@ -95,14 +97,14 @@ class World:
         frame = Frame(PICTURE, round(10 * self.time), self.time, self.time, 1e9 + self.time)
         self.recognizer.look(frame)
 
-    def _detect(self, image: Any) -> list[Face]:
+    def _detect(self, image: Any, least: float) -> list[Face]:
         faces = []
         for head in self._heads:
             points = landmarks_of(yaw=head.yaw, shift=(head.x, 0), distance=head.distance)
             middle, reach = points.mean(0), 3.2 * np.ptp(points[:, 1])
             box = np.float32([*(middle - reach / 2), reach, reach])
-            faces.append(Face(box, points.astype(np.float32), 0.9))
-        return faces
+            faces.append(Face(box, points.astype(np.float32), head.score))
+        return [face for face in faces if face.score >= least]
 
     def _align(self, image: Any, landmarks: Any) -> Any:
         middles = [
@@ -266,6 +268,29 @@ def test_a_challenge_is_passed_by_the_head_that_turns_and_opens_with_fresh_evide
     assert world.time - passed.taken < 1.0
 
 
+def test_a_head_that_is_barely_a_face_from_the_side_passes_a_challenge_too() -> None:
+    world = World(liveness={"mode": "challenge"})
+    for _ in range(4):
+        world.show(Head(ADA))
+    asked = DoorChallenge(track=1, person="Ada", steps=["left"], seconds=8.0)
+    world.recognizer.begin_challenge(asked)
+    for head in turned(LEFT):
+        world.show(replace(head, score=0.5 if head.yaw > 16 else 0.9))
+    assert world.of(inputs.ChallengePassed)
+
+
+def test_what_is_barely_a_face_is_nobody() -> None:
+    world = World()
+    for _ in range(10):
+        world.show(Head(ADA, score=0.5))
+    assert not world.said
+    # Nor does it count for somebody who is followed.
+    world.show(Head(ADA))
+    for _ in range(10):
+        world.show(Head(ADA, score=0.5))
+    assert not world.of(FaceRecognized)
+
+
 def test_a_turn_to_the_wrong_side_or_of_nobody_fails() -> None:
     world = World(liveness={"mode": "challenge"})
     for _ in range(4):
@@ -288,13 +313,13 @@ def test_a_picture_that_is_tilted_is_flat_and_stays_so() -> None:
     tilts = [*np.linspace(0, 55, 12), *np.linspace(55, 0, 12), *[0.0] * 10]
     flat = landmarks_of(distance=40.0) - (320, 240)
 
-    def detect(image: Any) -> list[Face]:
+    def detect(image: Any, least: float) -> list[Face]:
         angle = np.radians(tilts[min(round(10 * world.time) - 1, len(tilts) - 1)])
         depth = 1 + flat[:, 0] * np.sin(angle) / 600
         points = np.stack([flat[:, 0] * np.cos(angle), flat[:, 1]], 1) / depth[:, None] + (320, 240)
         return [Face(np.float32([220, 140, 200, 200]), points.astype(np.float32), 0.9)]
 
-    world.recognizer._detector = cast(FaceDetector, SimpleNamespace(detect=detect))
+    world.recognizer._detector = cast(FaceDetector, SimpleNamespace(detect=detect, threshold=SURE))
     for _ in tilts:
         world.show(Head(ADA))
     assert "flat" in [each.reason for each in world.of(FaceRejected)]

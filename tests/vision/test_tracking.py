@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from daemon.vision.consensus import Consensus
 from daemon.vision.face import Face
 from daemon.vision.settings import ConsensusConfig
-from daemon.vision.tracking import PATIENCE_SECONDS, Tracker
+from daemon.vision.tracking import PATIENCE_SECONDS, WEAK_SECONDS, Tracker
 
 
-def face(x: float, y: float = 100.0, size: float = 80.0) -> Face:
+def face(x: float, y: float = 100.0, size: float = 80.0, score: float = 0.9) -> Face:
     box = np.float32([x, y, size, size])
-    return Face(box, np.float32([[x, y]] * 5) + size / 2, 0.9)
+    return Face(box, np.float32([[x, y]] * 5) + size / 2, score)
 
 
 def test_a_moving_face_keeps_its_number() -> None:
@@ -58,6 +58,23 @@ def test_a_face_that_is_away_too_long_has_gone() -> None:
     assert [each.number for each in gone] == [1]
     present, _ = tracker.update([face(0)], later + 0.1)
     assert present[0].number == 2
+
+
+def test_a_weak_find_only_continues_a_face_and_not_for_ever() -> None:
+    tracker = Tracker()
+    assert tracker.update([face(100, score=0.5)], 0.0, 0.7) == ([], [])
+    (first,), _ = tracker.update([face(100)], 0.1, 0.7)
+    for step in range(2, 31):
+        present, gone = tracker.update([face(100, score=0.5)], step / 10, 0.7)
+        assert [each.number for each in present] == [first.number]
+        assert not first.sure
+        assert not gone
+    (again,), _ = tracker.update([face(100), face(110, score=0.5)], 3.1, 0.7)
+    assert (again.number, again.sure, again.face.score) == (first.number, True, 0.9)
+    ended = []
+    for step in range(32, 32 + round(10 * (WEAK_SECONDS + PATIENCE_SECONDS)) + 2):
+        ended += tracker.update([face(100, score=0.5)], step / 10, 0.7)[1]
+    assert ended == [first]
 
 
 def test_another_person_under_the_same_box_gets_a_new_number() -> None:
