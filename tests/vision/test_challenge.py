@@ -20,7 +20,7 @@ draws = st.sampled_from(DRAWS)
 Frame = tuple[float, Points | None]
 
 
-def turn(steps: Iterable[Side], amount: float = 36.0, fps: float = 10.0) -> list[float]:
+def turn(steps: Iterable[Side], amount: float = 42.0, fps: float = 10.0) -> list[float]:
     """Yaw of every frame of one who waits, turns to each side and looks back in between."""
     there = np.sin(np.linspace(0, np.pi, round(2 * fps))) ** 2
     yaw = [0.0] * round(0.8 * fps)
@@ -51,7 +51,7 @@ def heads(yaw: Iterable[float], fps: float = 10.0) -> list[Frame]:
 @settings(max_examples=60)
 @given(
     steps=draws,
-    amount=st.floats(33, 46),
+    amount=st.floats(41, 52),
     fps=st.sampled_from([8.0, 10.0, 15.0, 30.0]),
     nose=st.floats(0.9, 1.2),
     lopsided=st.floats(-8, 8),

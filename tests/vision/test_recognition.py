@@ -249,7 +249,8 @@ def turned(angles: Iterable[float]) -> list[Head]:
     return [Head(ADA, yaw=angle) for angle in angles]
 
 
-LEFT = [0.0] * 6 + [4.0 * n for n in range(1, 9)] + [32 - 4.0 * n for n in range(1, 9)] + [0.0] * 8
+AWAY = [4.0 * n for n in range(1, 11)]
+LEFT = [0.0] * 6 + AWAY + [40 - angle for angle in AWAY] + [0.0] * 8
 
 
 def test_a_challenge_is_passed_by_the_head_that_turns_and_opens_with_fresh_evidence() -> None:
