@@ -9,6 +9,7 @@ similarities, here on distances, so lower remains more alike).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,16 @@ def stranger_distance(card: EncoderCard, share: float) -> float:
     """
     if card.cohort is None:
         return UNRELATED
-    cohort = load_cohort(card.beside(card.cohort.file))
+    return _nearness(card.beside(card.cohort.file), card.cohort.sha256, share)
+
+
+@lru_cache(maxsize=8)
+def _nearness(path: Path, sha256: str, share: float) -> float:
+    """As above, for a cohort's file, known by its hash.
+
+    It is asked for with every change of the gallery: once is enough.
+    """
+    cohort = load_cohort(path)
     distances = 2 - 2 * (cohort @ cohort.T)
     return float(np.quantile(distances[np.triu_indices(len(cohort), 1)], share))
 

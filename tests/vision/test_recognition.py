@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -253,12 +253,18 @@ AWAY = [4.0 * n for n in range(1, 11)]
 LEFT = [0.0] * 6 + AWAY + [40 - angle for angle in AWAY] + [0.0] * 8
 
 
-def test_a_challenge_is_passed_by_the_head_that_turns_and_opens_with_fresh_evidence() -> None:
+def asked_to_turn(side: Literal["left", "right"]) -> World:
+    """Ada was recognised, and the door asked for a turn."""
     world = World(liveness={"mode": "challenge"})
     for _ in range(4):
         world.show(Head(ADA))
-    asked = DoorChallenge(track=1, person="Ada", steps=["left"], seconds=8.0)
+    asked = DoorChallenge(track=1, person="Ada", steps=[side], seconds=8.0)
     world.recognizer.begin_challenge(asked)
+    return world
+
+
+def test_a_challenge_is_passed_by_the_head_that_turns_and_opens_with_fresh_evidence() -> None:
+    world = asked_to_turn("left")
     for head in turned(LEFT):
         world.show(head)
     assert not world.of(inputs.ChallengeFailed)
@@ -270,11 +276,7 @@ def test_a_challenge_is_passed_by_the_head_that_turns_and_opens_with_fresh_evide
 
 
 def test_a_head_that_is_barely_a_face_from_the_side_passes_a_challenge_too() -> None:
-    world = World(liveness={"mode": "challenge"})
-    for _ in range(4):
-        world.show(Head(ADA))
-    asked = DoorChallenge(track=1, person="Ada", steps=["left"], seconds=8.0)
-    world.recognizer.begin_challenge(asked)
+    world = asked_to_turn("left")
     for head in turned(LEFT):
         world.show(replace(head, score=0.5 if head.yaw > 16 else 0.9))
     assert world.of(inputs.ChallengePassed)
@@ -293,12 +295,7 @@ def test_what_is_barely_a_face_is_nobody() -> None:
 
 
 def test_a_turn_to_the_wrong_side_or_of_nobody_fails() -> None:
-    world = World(liveness={"mode": "challenge"})
-    for _ in range(4):
-        world.show(Head(ADA))
-    world.recognizer.begin_challenge(
-        DoorChallenge(track=1, person="Ada", steps=["right"], seconds=8.0)
-    )
+    world = asked_to_turn("right")
     for head in turned(LEFT):
         world.show(head)
     assert [each.reason for each in world.of(inputs.ChallengeFailed)] == ["wrong side"]
