@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.errors import SourceError
 from daemon.vision.frames import Frame
-from daemon.vision.pictures import SUFFIXES, read_image
+from daemon.vision.pictures import pictures_of, read_image
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,7 @@ class FolderSource:
 
     def open(self) -> None:
         """List the folder."""
-        try:
-            entries = sorted(self._path.iterdir())
-        except OSError as error:
-            raise SourceError(f"{self._path}: cannot be listed: {error.strerror}") from None
-        self._files = [each for each in entries if each.suffix.lower() in SUFFIXES]
-        if not self._files:
-            raise SourceError(f"{self._path}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
+        self._files = pictures_of(self._path)
         self.description = f"{self._path} ({len(self._files)} pictures)"
         self._started, self._started_wall = time.monotonic(), time.time()
 

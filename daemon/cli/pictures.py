@@ -1,0 +1,90 @@
+"""What commands over many pictures share: which ones, what is skipped, and a progress bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from daemon.errors import SourceError
+
+if TYPE_CHECKING:
+    from daemon.inference import Provider
+    from daemon.vision.frames import Image
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+ItemT = TypeVar("ItemT")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+provider_option = click.option(
+    "--provider",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="What computes; without it, inference.provider of the configuration.",
+)
+
+
+def pictures_argument(command: CommandT) -> CommandT:
+    """Add PICTURE..., which the command gets as `given`: files, folders and patterns."""
+    return click.argument(
+        "given", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURE..."
+    )(command)
+
+
+class Skipped:
+    """Pictures that could not be used: a line on standard error each, and how many."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def __call__(self, message: str) -> None:
+        """Say that a picture is skipped, and why; the message names it."""
+        self.messages.append(message)
+        click.echo(f"{message}; skipped", err=True)
+
+    def sum_up(self, total: int) -> None:
+        """Say how many of all were skipped, and fail if nothing was left.
+
+        Raises:
+            SourceError: every picture was skipped.
+        """
+        if self.messages:
+            click.echo(f"{len(self.messages)} of {total} pictures skipped", err=True)
+        if len(self.messages) == total:
+            raise SourceError("no picture could be used")
+
+
+def read_all(paths: Iterable[Path], skipped: Skipped) -> Iterator[tuple[Path, Image]]:
+    """Each picture that can be read, with its path."""
+    from daemon.vision.pictures import read_image
+
+    for path in paths:
+        try:
+            image = read_image(path)
+        except SourceError as error:
+            skipped(str(error))
+        else:
+            yield path, image
+
+
+@contextmanager
+def progress(items: Sequence[ItemT], label: str) -> Iterator[Iterable[ItemT]]:
+    """`items` under a progress bar on standard error; without one where that is no terminal."""
+    hidden = not sys.stderr.isatty() or len(items) < 2
+    with click.progressbar(items, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield bar
+
+
+def choose(provider: Provider | None, configured: Provider) -> list[str]:
+    """Execution providers for `--provider`, or as configured.
+
+    Raises:
+        ConfigError: CUDA is asked for and does not work here.
+    """
+    from daemon.inference import choose_providers
+
+    return choose_providers(provider or configured)

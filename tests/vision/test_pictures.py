@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import SourceError
+from daemon.vision.pictures import list_pictures
+
+
+def test_folders_patterns_and_files_are_listed_once_and_in_order(tmp_path: Path) -> None:
+    for name in ("b.jpg", "a.PNG", "notes.txt"):
+        (tmp_path / name).touch()
+    missing = tmp_path / "missing.jpg"
+
+    found = list_pictures([tmp_path, tmp_path / "*.jpg", missing])
+
+    assert found == [tmp_path / "a.PNG", tmp_path / "b.jpg", missing]
+
+
+def test_a_pattern_and_a_folder_without_pictures_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no file fits"):
+        list_pictures([tmp_path / "*.jpg"])
+    with pytest.raises(SourceError, match="holds no pictures"):
+        list_pictures([tmp_path])
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    odd = tmp_path / "[1].jpg"
+    odd.touch()
+
+    assert list_pictures([odd]) == [odd]
