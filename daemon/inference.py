@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import logging
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +18,10 @@ Provider = Literal["auto", "cpu", "cuda"]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+
+_OPTIONS = {CUDA: (CUDA, {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"})}
+"""Full float32, so that thresholds hold on a GPU, too; and no trial of every algorithm for every
+new size of a picture."""
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +59,7 @@ def cuda_obstacle() -> str | None:
     count = ctypes.c_int()
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
         return "the NVIDIA driver finds no GPU"
+    _preload(runtime)
     folder = Path(runtime.__file__).parent / "capi"
     try:
         # The provider needs CUDA, cuBLAS and cuDNN; its own symbols come from the shared part.
@@ -61,6 +68,17 @@ def cuda_obstacle() -> str | None:
     except OSError as error:
         return f"a CUDA library is missing ({error})"
     return None
+
+
+def _preload(runtime: Any) -> None:
+    """Load CUDA and cuDNN from NVIDIA's wheels, if they are installed; the loader finds others."""
+    if (preload := getattr(runtime, "preload_dlls", None)) is None:
+        return
+    said = io.StringIO()
+    with redirect_stdout(said):  # where the events go
+        preload()
+    for line in said.getvalue().splitlines():
+        log.debug("%s", line)
 
 
 def open_session(path: Path, providers: list[str], threads: int = 1) -> ort.InferenceSession:
@@ -81,7 +99,7 @@ def open_session(path: Path, providers: list[str], threads: int = 1) -> ort.Infe
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session: ort.InferenceSession = runtime.InferenceSession(
-            str(path), options, providers=providers
+            str(path), options, providers=[_OPTIONS.get(each, each) for each in providers]
         )
     # ONNX Runtime has no public base class for its many errors; all say what is wrong.
     except Exception as error:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.options import audio_options, override
+from daemon.cli.options import audio_options, override, override_provider, provider_option
 
 if TYPE_CHECKING:
     from daemon.audio.detector import Detector
     from daemon.audio.sources import Source
     from daemon.cli.views import Block
+    from daemon.inference import Provider
 
 EPILOG = """\b
 Examples:
@@ -38,6 +39,7 @@ Examples:
     help="Draw waveform, spectrogram and probability on one time axis.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each step of 80 ms.")
+@provider_option
 def command(
     path: Path | None,
     file: Path | None,
@@ -45,6 +47,7 @@ def command(
     fast: bool,
     picture: Path | None,
     as_json: bool,
+    provider: Provider | None,
 ) -> None:
     """Show the probability of each wake word, live for a microphone or for a recording.
 
@@ -56,6 +59,7 @@ def command(
     from daemon.config import load_config
 
     config = override(load_config(path), file=file, device=device, fast=fast)
+    config = override_provider(config, provider)
     if picture is not None:
         from daemon.cli.plot import Picture, require_matplotlib
 

@@ -10,8 +10,24 @@ import click
 
 if TYPE_CHECKING:
     from daemon.config import Config
+    from daemon.inference import Provider
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+provider_option = click.option(
+    "--provider",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="What computes; without it, inference.provider of the configuration.",
+)
+
+
+def override_provider(config: Config, provider: Provider | None) -> Config:
+    """The configuration with what the command line says about what computes."""
+    if provider is None:
+        return config
+    inference = config.inference.model_copy(update={"provider": provider})
+    return config.model_copy(update={"inference": inference})
 
 
 def audio_options(command: CommandT) -> CommandT:
@@ -77,7 +93,7 @@ def override(
         raise click.UsageError("--file, --device and --pipe exclude each other; give one of them")
     if device == "":
         raise click.UsageError("--device is empty; give an index or a part of a name")
-    if fast and file is None and config.audio.source != "file":
+    if fast and file is None and config.audio.enabled and config.audio.source != "file":
         raise click.UsageError("--fast works with files only; give --file, too")
     audio: dict[str, Any] = config.audio.model_dump()
     if file is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from daemon.cli.options import provider_option as provider_option
 from daemon.errors import SourceError
 
 if TYPE_CHECKING:
@@ -20,12 +21,6 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 ItemT = TypeVar("ItemT")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-
-provider_option = click.option(
-    "--provider",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    help="What computes; without it, inference.provider of the configuration.",
-)
 
 
 def pictures_argument(command: CommandT) -> CommandT:

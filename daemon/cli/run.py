@@ -5,10 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.options import audio_options, camera_option, override, override_camera
+from daemon.cli.options import (
+    audio_options,
+    camera_option,
+    override,
+    override_camera,
+    override_provider,
+    provider_option,
+)
+
+if TYPE_CHECKING:
+    from daemon.inference import Provider
 
 EPILOG = """\b
 Examples:
@@ -32,6 +43,7 @@ Examples:
 @camera_option
 @click.option("--pipe", is_flag=True, help="Listen to raw 16-bit 16 kHz mono on standard input.")
 @click.option("--fast", is_flag=True, help="Go through files as fast as possible.")
+@provider_option
 def command(
     path: Path | None,
     file: Path | None,
@@ -39,6 +51,7 @@ def command(
     camera: str | None,
     pipe: bool,
     fast: bool,
+    provider: Provider | None,
 ) -> None:
     """Listen and look, and print one JSON event a line (see `porter events`).
 
@@ -51,7 +64,7 @@ def command(
 
     def load() -> Config:
         config = override(load_config(path), file=file, device=device, pipe=pipe, fast=fast)
-        return override_camera(config, camera, fast=fast)
+        return override_provider(override_camera(config, camera, fast=fast), provider)
 
     code = 0
     try:

@@ -1,0 +1,230 @@
+"""Whether an NVIDIA GPU gives what the processor gives, and how fast.
+
+    python -m bench.gpu
+
+Every model that ships is run by both on the same input, and so are the commands, as a person would
+run them: once with `--provider cpu`, once with `--provider cuda`. Fails where numbers differ by
+more than the stated tolerance, where a model's work does not go to the GPU, or without a GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import yaml
+
+from bench.common import ROOT, json_option, machine, plain_errors, show, table
+from daemon.errors import ConfigError
+from daemon.inference import CUDA, choose_providers, cuda_obstacle, open_session
+from daemon.vision.pictures import read_image
+
+TOLERANCE = 1e-3
+"""Of a model's outputs, relative to the largest of them."""
+ANSWER_TOLERANCE = 0.02
+"""Of the numbers that commands print: probabilities, scores, pixels."""
+RUNS = 20
+DEMO = ROOT / "assets" / "demo"
+PICTURE = DEMO / "enrolled.jpg"
+
+COMMANDS = {
+    "run, sound": ["run", "--file", str(DEMO / "activate.flac"), "--fast"],
+    "run, camera": ["run", "--config", "{look}", "--camera", str(DEMO / "walk-up.mp4"), "--fast"],
+}
+"""What a person would type; `{look}` is a configuration without a microphone."""
+
+_CHANGING = {"id", "time", "provider", "captured", "first", "last", "cpu_seconds", "wall_seconds",
+             "startup_ms", "latency_ms", "peak_memory_mb", "seconds"}  # fmt: skip
+"""Fields that differ from one run to the next anyhow."""
+
+Feed = dict[str, npt.NDArray[Any]]
+
+
+@click.command()
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=ROOT / "models",
+    help="Folder whose models are run. [default: models]",
+)
+@json_option
+def main(models: Path, as_json: bool) -> None:
+    """Compare a GPU with the processor: outputs, answers, milliseconds."""
+    with plain_errors():
+        if obstacle := cuda_obstacle():
+            raise ConfigError(f"there is no GPU to measure: {obstacle}")
+        compared = [compare_model(path) for path in sorted(models.glob("*.onnx"))]
+        answered = list(compare_commands())
+    facts = {"machine": machine(), "gpu": gpu(), "models": compared, "commands": answered}
+    model_rows = [[each["model"], f"{each['difference']:.1e}", f"{each['on_gpu']:.0%}",
+                   f"{each['cpu_ms']:.2f}", f"{each['cuda_ms']:.2f}"]
+                  for each in compared]  # fmt: skip
+    command_rows = [[each["command"], each["flaw"] or f"{each['difference']:.1e}",
+                     f"{each['cpu_s']:.1f}", f"{each['cuda_s']:.1f}"]
+                    for each in answered]  # fmt: skip
+    text = "\n\n".join(
+        (
+            f"{facts['machine']}; {facts['gpu']}",
+            table(["model", "difference", "nodes on the GPU", "CPU ms", "CUDA ms"], model_rows),
+            table(["command", "difference", "CPU s", "CUDA s"], command_rows),
+        )
+    )
+    show(facts, text, as_json)
+    apart = [each["model"] for each in compared if each["difference"] > TOLERANCE]
+    idle = [each["model"] for each in compared if not each["on_gpu"]]
+    wrong = [each["command"] for each in answered if each["flaw"]]
+    if apart or idle or wrong:
+        click.echo(f"differ: {apart + wrong}; not on the GPU: {idle}", err=True)
+        sys.exit(1)
+
+
+def gpu() -> str:
+    """Name and driver of the GPU."""
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    return subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def compare_model(path: Path) -> dict[str, Any]:
+    """One model on both: the largest difference, the GPU's share of the nodes, milliseconds."""
+    outputs, times = {}, {}
+    for provider in ("cpu", "cuda"):
+        session = open_session(path, choose_providers(provider))
+        given = feed(session)
+        outputs[provider] = session.run(None, given)
+        spans = []
+        for _ in range(RUNS):
+            start = time.perf_counter()
+            session.run(None, given)
+            spans.append(1000 * (time.perf_counter() - start))
+        times[provider] = round(median(spans), 3)
+    return {
+        "model": path.stem,
+        "difference": max(map(relative, outputs["cpu"], outputs["cuda"])),
+        "on_gpu": share_on_gpu(path, given),
+        "cpu_ms": times["cpu"],
+        "cuda_ms": times["cuda"],
+    }
+
+
+def feed(session: ort.InferenceSession) -> Feed:
+    """Inputs that fit a model: a picture where it takes pictures, else noise, states of zeros."""
+    rng = np.random.default_rng(0)
+    given = {}
+    for each in session.get_inputs():
+        shape = [size if isinstance(size, int) else None for size in each.shape]
+        if each.name.startswith("state_"):
+            given[each.name] = np.zeros([size or 1 for size in shape], np.float32)
+        elif len(shape) == 4 and shape[1] == 3:
+            image = cv2.resize(read_image(PICTURE), (shape[3] or 640, shape[2] or 480))
+            given[each.name] = image.transpose(2, 0, 1)[None].astype(np.float32)
+        else:
+            # Sound: 0.8 seconds, a whole number of hops.
+            sizes = [size or (12_800 if at else 1) for at, size in enumerate(shape)]
+            given[each.name] = rng.normal(0, 0.1, sizes).astype(np.float32)
+    return given
+
+
+def relative(expected: npt.NDArray[Any], got: npt.NDArray[Any]) -> float:
+    """Largest difference, relative to the largest value; infinite where the shapes differ."""
+    if expected.shape != got.shape:
+        return math.inf
+    largest = float(np.abs(expected).max(initial=1e-6))
+    return float(np.abs(got.astype(np.float64) - expected).max(initial=0.0)) / largest
+
+
+def share_on_gpu(path: Path, given: Feed) -> float:
+    """Share of a run's nodes that the CUDA provider computes, by ONNX Runtime's own profile."""
+    options = ort.SessionOptions()
+    options.enable_profiling = True
+    with TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = ort.InferenceSession(str(path), options, providers=choose_providers("cuda"))
+        session.run(None, given)
+        profile = json.loads(Path(session.end_profiling()).read_text())
+    ran = [each["args"]["provider"] for each in profile if each.get("args", {}).get("provider")]
+    return ran.count(CUDA) / max(1, len(ran))
+
+
+def compare_commands() -> Iterator[dict[str, Any]]:
+    """Each command on both, with what it printed compared."""
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        own = {"gallery": {"path": str(folder / "gallery.db"), "key": str(folder / "key")},
+               "control": {"path": str(folder / "socket")}}  # fmt: skip
+        listen, look = folder / "listen.yaml", folder / "look.yaml"
+        listen.write_text(yaml.safe_dump(own))
+        look.write_text(yaml.safe_dump(own | {"audio": {"enabled": False}}))
+        os.environ["PORTER_CONFIG"] = str(listen)
+        answer(["enroll", "ada", str(PICTURE)])
+        for name, command in COMMANDS.items():
+            words = [word.format(look=look, out=folder / "out") for word in command]
+            spans, said = {}, {}
+            for provider in ("cpu", "cuda"):
+                start = time.perf_counter()
+                said[provider] = answer([*words, "--provider", provider])
+                spans[provider] = round(time.perf_counter() - start, 2)
+            flaw, difference = None, 0.0
+            try:
+                difference = apart(said["cpu"], said["cuda"])
+            except Unlike as unlike:
+                flaw = str(unlike)
+            yield {"command": name, "difference": difference, "flaw": flaw,
+                   "cpu_s": spans["cpu"], "cuda_s": spans["cuda"]}  # fmt: skip
+
+
+def answer(words: list[str]) -> list[Any]:
+    """What a command prints, as JSON values: one a line, or a single one."""
+    command = [sys.executable, "-m", "daemon.cli.main", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode not in (0, 1):
+        raise ConfigError(f"porter {' '.join(words)}: {done.stderr.strip()}")
+    text = done.stdout.strip()
+    if words[0] == "enroll":
+        return []
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        return [json.loads(line) for line in text.splitlines()]
+
+
+class Unlike(Exception):
+    """Two answers that say different things."""
+
+
+def apart(one: Any, other: Any, where: str = "") -> float:
+    """Largest difference of the numbers in two answers that otherwise say the same.
+
+    Raises:
+        Unlike: they do not; the message says where.
+    """
+    if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
+        keys = [key for key in one if key not in _CHANGING and not key.endswith("_time")]
+        return max((apart(one[key], other[key], f"{where}.{key}") for key in keys), default=0.0)
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = enumerate(zip(one, other))
+        return max((apart(*pair, f"{where}[{at}]") for at, pair in pairs), default=0.0)
+    if isinstance(one, float) and isinstance(other, float | int):
+        difference = abs(one - other) / max(1.0, abs(one))
+        if difference <= ANSWER_TOLERANCE:
+            return difference
+    if one != other:
+        raise Unlike(f"{where}: {one} and {other}"[:200])
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.gpu import Unlike, apart, feed, relative
+from daemon.inference import CPU, cuda_obstacle, open_session
+
+MODELS = sorted((Path(__file__).parents[2] / "models").glob("*.onnx"))
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_every_model_that_ships_gets_an_input_that_it_can_run(path: Path) -> None:
+    session = open_session(path, [CPU])
+
+    outputs = session.run(None, feed(session))
+
+    assert all(np.isfinite(each).all() for each in outputs)
+
+
+def test_answers_differ_by_their_numbers_but_not_by_times_and_ids() -> None:
+    one = {"id": "a", "word": "activate", "probability": 0.91, "faces": [{"score": 1.0}]}
+    other = {"id": "b", "word": "activate", "probability": 0.90, "faces": [{"score": 1.0}]}
+
+    assert apart(one, other) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"word": "computer", "probability": 0.91},
+        {"word": "activate", "probability": 0.5},
+        {"word": "activate"},
+    ],
+)
+def test_answers_that_say_something_else_are_unlike(other: dict[str, object]) -> None:
+    with pytest.raises(Unlike):
+        apart({"word": "activate", "probability": 0.91}, other)
+
+
+def test_differences_of_outputs_are_relative_to_the_largest() -> None:
+    expected = np.array([0.0, -50.0], np.float32)
+
+    assert relative(expected, np.array([0.05, -50.0])) == pytest.approx(1e-3)
+    assert relative(expected, np.zeros(3)) == np.inf
+
+
+@pytest.mark.skipif(cuda_obstacle() is None, reason="there is a GPU")
+def test_without_a_gpu_it_says_why_and_fails() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.gpu"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 78
+    assert "there is no GPU to measure" in done.stderr
