@@ -40,10 +40,10 @@ def test_answers_that_say_something_else_are_unlike(other: dict[str, object]) ->
         apart({"word": "activate", "probability": 0.91}, other)
 
 
-def test_differences_of_outputs_are_relative_to_the_largest() -> None:
-    expected = np.array([0.0, -50.0], np.float32)
+def test_differences_of_outputs_are_relative_to_their_norm() -> None:
+    expected = np.array([30.0, -40.0], np.float32)
 
-    assert relative(expected, np.array([0.05, -50.0])) == pytest.approx(1e-3)
+    assert relative(expected, np.array([30.0, -40.05])) == pytest.approx(1e-3)
     assert relative(expected, np.zeros(3)) == np.inf
 
 
