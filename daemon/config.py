@@ -19,7 +19,7 @@ from daemon.errors import ConfigError, ModelError
 from daemon.events import CATALOGUE
 from daemon.fields import Backoff, CommandHook, FilePath, ModelName
 from daemon.paths import find_config
-from daemon.people.settings import GalleryConfig
+from daemon.people.settings import GalleryConfig, VisitorsConfig
 from daemon.validation import Settings, Text, load, or_empty, problem, suggest
 from daemon.vision.light.settings import LightConfig
 from daemon.vision.settings import CameraConfig, FacesConfig
@@ -133,6 +133,7 @@ class Config(Settings):
     faces: FacesConfig = FacesConfig()
     light: LightConfig = LightConfig()
     gallery: GalleryConfig = GalleryConfig()
+    visitors: VisitorsConfig = VisitorsConfig()
     door: DoorConfig = DoorConfig()
     control: ControlConfig = ControlConfig()
     inference: InferenceConfig = InferenceConfig()

@@ -17,6 +17,7 @@ from daemon.inference import choose_providers
 from daemon.people.capture import COMMAND, CaptureDesk, CaptureOrder, Observer
 from daemon.people.normalisation import stranger_distance
 from daemon.people.roster import Roster
+from daemon.people.visitor_keeper import VisitorKeeper
 from daemon.vision.detector import open_detector
 from daemon.vision.encoder import Encoder, open_encoder
 from daemon.vision.examination import Examiner
@@ -35,6 +36,7 @@ class Change:
 
     recognizer: Recognizer
     roster: Roster
+    keeper: VisitorKeeper
     examiner: Examiner
     watch: LightWatch | None
     """None: nobody asks for the light."""
@@ -74,7 +76,7 @@ class Sight:
         self.cards: list[ModelCard] = []
         loaded = self.prepare(config)
         self._recognizer, self._roster = loaded.recognizer, loaded.roster
-        self._watch = loaded.watch
+        self._keeper, self._watch = loaded.keeper, loaded.watch
         self.pipeline = CameraPipeline(
             config.camera, self._recognizer, publish, looking, finished, loaded.watch
         )
@@ -87,6 +89,7 @@ class Sight:
             SourceError: it cannot be had.
         """
         self.pipeline.open()
+        self._keeper.start()
 
     def resolve(self, identity: str) -> str | None:
         """The person whom a claim names, if there is one."""
@@ -141,7 +144,10 @@ class Sight:
         self.pipeline.do(keep)
 
     def close(self) -> None:
-        """Let go of the gallery."""
+        """Let go of the gallery, and of the file of visitors."""
+        if not self.pipeline.is_alive():
+            self._recognizer.finish()
+        self._keeper.close()
         self._roster.close()
 
     def follow(self, phase: Phase) -> None:
@@ -167,6 +173,7 @@ class Sight:
         detector = open_detector(config.faces.detector, providers, threads)
         encoder = open_encoder(config.faces.encoder, providers, threads)
         self.cards = [detector.card, encoder.card]
+        keeper = VisitorKeeper(config.gallery, config.visitors, encoder.card)
         roster = Roster(config.gallery, encoder.card, config.faces)
         recognizer = Recognizer(
             detector,
@@ -177,11 +184,12 @@ class Sight:
             self._tell,
             live=config.camera.pace == "realtime",
             continuity=stranger_distance(encoder.card, STRANGERS_ALIKE),
+            keep=keeper.keep if config.visitors.enabled else None,
         )
         examiner = Examiner(detector, encoder, config.faces.quality)
         same = config.camera == self._config.camera
         watch = self._make_watch(config, providers, encoder, recognizer, roster)
-        return Change(recognizer, roster, examiner, watch, None if same else config.camera)
+        return Change(recognizer, roster, keeper, examiner, watch, None if same else config.camera)
 
     def _make_watch(
         self,
@@ -211,7 +219,10 @@ class Sight:
     def change(self, change: Change, config: Config) -> None:
         """Look with what was prepared from now on."""
         self._roster.close()
+        self._keeper.close()
         self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
+        self._keeper = change.keeper
+        self._keeper.start()
         self._desk = self._make_desk(change.examiner, config)
         before, self._watch = self._watch, change.watch
 

@@ -1,0 +1,42 @@
+"""The elbow picture of `porter cluster`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from daemon.errors import OutputError
+from daemon.people.clustering.elbow import Elbow
+
+
+def draw_elbow(
+    elbow: Elbow, count: int, path: Path, counted: str = "people that were found"
+) -> None:
+    """Draw how the inertia of k-means falls with k, where it bends, and another number beside it.
+
+    Args:
+        elbow: the curve.
+        count: of people.
+        path: of the picture.
+        counted: what `count` is.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(elbow.ks, elbow.inertias, marker="o", markersize=3, color="tab:blue")
+    axis.axvline(
+        elbow.knee, color="tab:orange", linestyle="--", label=f"knee of the curve: {elbow.knee}"
+    )
+    axis.axvline(count, color="tab:green", linestyle=":", label=f"{counted}: {count}")
+    axis.set(xlabel="k, groups", ylabel="inertia (sum of squared distances)")
+    axis.set_ylim(bottom=0)
+    axis.legend(fontsize=8)
+    try:
+        path.unlink(missing_ok=True)
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"{path}: cannot be written: {reason}") from None
