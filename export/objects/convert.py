@@ -26,7 +26,7 @@ COCO = tuple(
 """The 80 classes of COCO, in the order in which public detectors give them."""
 
 THRESHOLD = 0.3
-OVERLAP = 0.6
+OVERLAP = 0.45
 
 
 def describe(

@@ -73,7 +73,7 @@ def label(
             height, width = shrunk.shape[:2]
             images.append({"id": number, "file_name": name, "width": width, "height": height})
             for row in rows[rows[:, 4] >= storage.least]:
-                known = detector.card.classes[int(row[5])]
+                known = detector.classes[int(row[5])]
                 if known not in counts:
                     continue
                 counts[known] += 1

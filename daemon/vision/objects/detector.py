@@ -50,10 +50,19 @@ class Detection:
 class ObjectDetector:
     """One ONNX graph with its buffers and the rules of its card."""
 
-    def __init__(self, session: ort.InferenceSession, card: ObjectCard) -> None:
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        card: ObjectCard,
+        names: Collection[str] | None = None,
+    ) -> None:
+        """Look for objects of all classes, or of those in `names` that the card knows."""
         import onnxruntime as ort
 
         self.card = card
+        self.classes = [each for each in card.classes if names is None or each in names]
+        """Names of what is looked for."""
+        self._columns = [4 + card.output.objectness + card.classes.index(n) for n in self.classes]
         self.provider: str = session.get_providers()[0]
         """Execution provider that runs the graph."""
         self.threshold = card.threshold
@@ -63,31 +72,35 @@ class ObjectDetector:
         self._value = ort.OrtValue.ortvalue_from_numpy
         self._inputs: OrderedDict[tuple[int, int], _Bound] = OrderedDict()
 
-    def detect(
-        self, image: Image, least: float | None = None, names: Collection[str] | None = None
-    ) -> list[Detection]:
+    def detect(self, image: Image, least: float | None = None) -> list[Detection]:
         """Every object in a picture, the surest first.
 
         Args:
             image: (height, width, 3) BGR, uint8, of any size from one pixel on.
             least: score from which a find is returned; the threshold if None.
-            names: classes that are of interest; all if None.
         """
         return [
             Detection(
-                self.card.classes[int(row[5])],
+                self.classes[int(row[5])],
                 (float(row[0]), float(row[1]), float(row[2]), float(row[3])),
                 float(row[4]),
             )
             for row in self.rows(image, least)
-            if names is None or self.card.classes[int(row[5])] in names
         ]
 
-    def rows(self, image: Image, least: float | None = None) -> Array:
+    def rows(
+        self, image: Image, least: float | None = None, *, every_class: bool = False
+    ) -> Array:
         """As :meth:`detect`, as an array.
 
+        Args:
+            image: as there.
+            least: as there.
+            every_class: whether a place of the output counts for every class that reaches `least`,
+                as precision over recall is measured, and not only for its best.
+
         Returns:
-            (n, 6): x, y, width, height in pixels of `image`, score, and number of the class.
+            (n, 6): x, y, width, height in pixels of `image`, score, and place in `classes`.
         """
         where, size = place(image.shape[1], image.shape[0], self.card.input)
         bound = self._bound(size)
@@ -97,24 +110,32 @@ class ObjectDetector:
         self._session.run_with_iobinding(bound.binding)
         output = bound.binding.copy_outputs_to_cpu()[0][0]
         rows = output.T if self.card.output.columns else output
-        found = self._sorted_out(rows, bound.cells, least)
+        found = self._sorted_out(
+            rows, bound.cells, self.threshold if least is None else least, every_class
+        )
         found[:, :4] = to_picture(found[:, :4], where, image.shape[1], image.shape[0])
         return found
 
-    def _sorted_out(self, output: Array, cells: Array, least: float | None) -> Array:
+    def _sorted_out(self, output: Array, cells: Array, least: float, every_class: bool) -> Array:
         """Rows of the network to finds (n, 6) in pixels of its input."""
         coding = self.card.output
-        scores = output[:, 4 + coding.objectness :]
-        best = scores.max(1)
+        scores = output[:, self._columns]
         if coding.objectness:
-            best = best * output[:, 4]
-        chosen = np.flatnonzero(best >= (self.threshold if least is None else least))
-        if len(chosen) > CANDIDATES:
-            chosen = chosen[np.argsort(-best[chosen], kind="stable")[:CANDIDATES]]
-        classes: npt.NDArray[np.intp] = scores[chosen].argmax(1)
-        boxes = decode(output[chosen, :4], coding, cells[chosen] if len(cells) else None)
-        stays = suppress_by_class(boxes, best[chosen], classes, self.card.overlap)
-        found = np.concatenate([boxes, best[chosen, None], classes[:, None]], 1)[stays]
+            scores = scores * output[:, 4:5]
+        places: npt.NDArray[np.intp]
+        classes: npt.NDArray[np.intp]
+        if every_class:
+            places, classes = np.nonzero(scores >= least)
+        else:
+            places = np.flatnonzero(scores.max(1) >= least)
+            classes = scores[places].argmax(1)
+        values = scores[places, classes]
+        if len(places) > CANDIDATES:
+            best = np.argsort(-values, kind="stable")[:CANDIDATES]
+            places, classes, values = places[best], classes[best], values[best]
+        boxes = decode(output[places, :4], coding, cells[places] if len(cells) else None)
+        stays = suppress_by_class(boxes, values, classes, self.card.overlap)
+        found = np.concatenate([boxes, values[:, None], classes[:, None]], 1)[stays]
         return found.astype(np.float32)
 
     def _bound(self, size: tuple[int, int]) -> _Bound:
@@ -145,9 +166,14 @@ class _Bound:
 
 
 def open_object_detector(
-    model: Path | str, providers: list[str], threads: int = 1
+    model: Path | str,
+    providers: list[str],
+    threads: int = 1,
+    names: Collection[str] | None = None,
 ) -> ObjectDetector:
     """Load an object detector by the path of its card or file, or by its bare name.
+
+    It looks for all classes, or for those in `names` that it knows.
 
     Raises:
         ModelError: no such model, a wrong card, or a file that is not as the card says.
@@ -157,7 +183,7 @@ def open_object_detector(
     session = open_session(card.path, providers, threads)
     check_metadata(card, session.get_modelmeta().custom_metadata_map)
     _check_graph(card, session)
-    return ObjectDetector(session, card)
+    return ObjectDetector(session, card, names)
 
 
 def check_names(names: Collection[str], card: ObjectCard, field: str) -> None:
