@@ -41,7 +41,7 @@ class Storage:
 
     side: int = 320
     """Pixels of the longer side, at most."""
-    quality: int = 60
+    quality: int = 80
     """Of WebP, 1 to 100."""
     least: float = 0.2
     """Score from which an object is kept."""
