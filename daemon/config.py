@@ -21,6 +21,7 @@ from daemon.fields import Backoff, FilePath, ModelName
 from daemon.paths import find_config
 from daemon.people.settings import GalleryConfig
 from daemon.validation import Settings, Text, load, or_empty, problem, suggest
+from daemon.vision.objects.settings import ObjectsConfig
 from daemon.vision.settings import CameraConfig, FacesConfig
 
 _EVENT_TYPES = [kind.type for kind in CATALOGUE]
@@ -142,6 +143,7 @@ class Config(Settings):
     wake: WakeConfig = WakeConfig()
     camera: CameraConfig = CameraConfig()
     faces: FacesConfig = FacesConfig()
+    objects: ObjectsConfig = ObjectsConfig()
     gallery: GalleryConfig = GalleryConfig()
     door: DoorConfig = DoorConfig()
     control: ControlConfig = ControlConfig()
@@ -151,6 +153,12 @@ class Config(Settings):
     )
     events: EventsConfig = EventsConfig()
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _objects_can_be_seen(self) -> Config:
+        if self.objects.enabled and not self.camera.enabled:
+            raise problem("needs a camera: set camera.enabled: true, or enabled: false", "objects")
+        return self
 
     @model_validator(mode="after")
     def _door_can_open(self) -> Config:

@@ -31,6 +31,7 @@ from daemon.vision.events import (
     FaceSeen,
     FaceUnknown,
     FaceUnsure,
+    ObjectSeen,
 )
 
 _run = os.urandom(8).hex()
@@ -166,6 +167,7 @@ Data = (
     | CameraLost
     | CameraRestored
     | CameraBlind
+    | ObjectSeen
     | FaceSeen
     | FaceRecognized
     | FaceUnknown

@@ -20,7 +20,9 @@ from daemon.people.roster import Roster
 from daemon.vision.detector import open_detector
 from daemon.vision.encoder import open_encoder
 from daemon.vision.examination import Examiner
-from daemon.vision.pipeline import CameraPipeline
+from daemon.vision.lookers import InTurn
+from daemon.vision.objects.watch import open_watch
+from daemon.vision.pipeline import CameraPipeline, Looker
 from daemon.vision.recognition import Recognizer
 from daemon.vision.settings import CameraConfig
 
@@ -30,6 +32,8 @@ class Change:
     """What a new configuration leads to, loaded and checked."""
 
     recognizer: Recognizer
+    looker: Looker
+    """The recogniser, alone or with others."""
     roster: Roster
     examiner: Examiner
     camera: CameraConfig | None
@@ -68,7 +72,7 @@ class Sight:
         self.cards: list[ModelCard] = []
         loaded = self.prepare(config)
         self._recognizer, self._roster = loaded.recognizer, loaded.roster
-        self.pipeline = CameraPipeline(config.camera, self._recognizer, publish, looking, finished)
+        self.pipeline = CameraPipeline(config.camera, loaded.looker, publish, looking, finished)
         self._desk = self._make_desk(loaded.examiner, config)
 
     def open(self) -> None:
@@ -165,12 +169,17 @@ class Sight:
             continuity=stranger_distance(encoder.card, STRANGERS_ALIKE),
         )
         examiner = Examiner(detector, encoder, config.faces.quality)
+        looker: Looker = recognizer
+        if config.objects.enabled:
+            watch = open_watch(config.objects, providers, threads, self._publish)
+            self.cards.append(watch.card)
+            looker = InTurn(recognizer, watch)
         same = config.camera == self._config.camera
-        return Change(recognizer, roster, examiner, None if same else config.camera)
+        return Change(recognizer, looker, roster, examiner, None if same else config.camera)
 
     def change(self, change: Change, config: Config) -> None:
         """Look with what was prepared from now on."""
         self._roster.close()
         self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
         self._desk = self._make_desk(change.examiner, config)
-        self.pipeline.do(lambda: self.pipeline.change(change.recognizer, change.camera))
+        self.pipeline.do(lambda: self.pipeline.change(change.looker, change.camera))

@@ -62,9 +62,7 @@ class Classifier(nn.Module):
             settings = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
             if node.op_type not in _OPERATIONS:
                 raise ModelError(f"{path}: {node.op_type} is not part of a SqueezeNet")
-            self._steps.append(
-                _Step(node.op_type, list(node.input), node.output[0], settings)
-            )
+            self._steps.append(_Step(node.op_type, list(node.input), node.output[0], settings))
         self._features = [each.output for each in self._steps if each.kind == "Concat"][-1]
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.requires_grad_(False)

@@ -63,9 +63,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--work", type=FOLDER, help="Folder of weights and logs; a warmed-up backbone there is used."
 )
-@click.option(
-    "--quick", is_flag=True, help="A smoke test in under a minute, on drawn shapes."
-)
+@click.option("--quick", is_flag=True, help="A smoke test in under a minute, on drawn shapes.")
 @click.option("--threads", default=2, show_default=True, help="Of the network, without a GPU.")
 def objects(
     sets: tuple[Path, ...],

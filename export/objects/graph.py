@@ -20,7 +20,15 @@ from daemon.vision.objects.card import ObjectInput, ObjectOutput
 from daemon.vision.objects.names import CLASSES
 from export.convert import OPSET, TOLERANCE, ParityError, save
 from export.objects.convert import describe
-from export.objects.model import BOXES, STRIDES, Conv, MultiScale, SingleGrid, v1_corners
+from export.objects.model import (
+    BOXES,
+    STRIDES,
+    Conv,
+    MultiScale,
+    SingleGrid,
+    boxes_of,
+    v1_corners,
+)
 
 SIDE = 320
 """Pixels of the longer side of the input."""
@@ -59,7 +67,7 @@ class SingleGridGraph(nn.Module):
         """(1, 3, 320, 320) BGR, 0 to 255, to (1, cells x 2, 4 + classes)."""
         predicted: Tensor = self.network(image)
         boxes = v1_corners(predicted, *image.shape[2:])
-        confidence = predicted[..., : 5 * BOXES].unflatten(-1, (BOXES, 5))[..., 4:]
+        confidence = boxes_of(predicted)[..., 4:]
         scores = (confidence * predicted[..., None, 5 * BOXES :]).clamp(0, 1)
         return torch.cat([boxes, scores], -1).flatten(1, 3)
 
@@ -81,7 +89,8 @@ def fused(network: nn.Module) -> nn.Module:
     convolutions = [each for each in network.modules() if isinstance(each, Conv)]
     with torch.no_grad():
         for each in convolutions:
-            each.conv = nn.utils.fuse_conv_bn_eval(each.conv, each.norm)  # type: ignore[type-var]
+            assert isinstance(each.norm, nn.BatchNorm2d)
+            each.conv = nn.utils.fuse_conv_bn_eval(each.conv, each.norm)
             each.norm = nn.Identity()
         convolutions[0].conv.weight /= 255
     return network

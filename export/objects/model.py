@@ -128,7 +128,8 @@ class MultiScale(nn.Module):
         self.mix = nn.ModuleList([Separable(p, p) for _ in STRIDES])
         self.out = nn.ModuleList([nn.Conv2d(p, 4 + len(CLASSES), 1) for _ in STRIDES])
         for out in self.out:
-            assert isinstance(out, nn.Conv2d) and out.bias is not None
+            assert isinstance(out, nn.Conv2d)
+            assert out.bias is not None
             nn.init.normal_(out.weight, std=0.01)
             nn.init.constant_(out.bias[:4], 1.0)
             nn.init.constant_(out.bias[4:], -4.6)  # a hundredth: most cells see nothing
@@ -206,6 +207,11 @@ def corners(codes: Tensor, cells: Tensor) -> Tensor:
     return torch.cat([cells[:, :2] - reach[..., :2], cells[:, :2] + reach[..., 2:]], -1)
 
 
+def boxes_of(predicted: Tensor) -> Tensor:
+    """The part of YOLO v1's output (..., 5 x 2 + classes) that is boxes: (..., 2, 5)."""
+    return predicted[..., : 5 * BOXES].reshape(*predicted.shape[:-1], BOXES, 5)
+
+
 def v1_corners(predicted: Tensor, height: int, width: int) -> Tensor:
     """Boxes of YOLO v1's output.
 
@@ -218,7 +224,7 @@ def v1_corners(predicted: Tensor, height: int, width: int) -> Tensor:
         (n, rows, columns, 2, 4): left, top, right, bottom in pixels of the input.
     """
     rows, columns = predicted.shape[1:3]
-    boxes = predicted[..., : 5 * BOXES].unflatten(-1, (BOXES, 5))
+    boxes = boxes_of(predicted)
     y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     corner = torch.stack([x, y], -1).to(predicted.device)[:, :, None]
     size = boxes.new_tensor([width, height])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from export.objects.material import Pictures
 from export.objects.model import Widths
 from export.objects.report import facts
 from export.objects.sketches import draw_pictures
-from export.objects.train import Recipe, load_weights, train, warm_up
+from export.objects.train import Recipe, load_backbone, load_detector, train, warm_up
 
 NAME = "objects"
 VERSION = "1"
@@ -51,10 +52,10 @@ class Plan:
 
 def quick(seed: int) -> Plan:
     """A run of some twenty seconds that learns drawn shapes."""
-    widths = Widths(channels=(8, 16, 24, 32, 48), pyramid=24, v1=48)
+    widths = Widths(channels=(8, 16, 16, 24, 32), pyramid=16, v1=32)
     gentle = Augmentation(mosaic=0.2, smallest=0.8, largest=1.25)
     recipe = Recipe(
-        steps=150, batch=12, side=160, rate=4e-3, smoothing=0.95, widths=widths, seed=seed,
+        steps=150, batch=8, side=128, rate=6e-3, smoothing=0.95, widths=widths, seed=seed,
         augmentation=gentle,
     )  # fmt: skip
     return Plan(recipe)
@@ -79,7 +80,7 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
     """Train variants, one after the other, on the backbone of the work folder if there is one."""
     checkpoint = work / "backbone.pt"
     for variant in variants:
-        backbone = load_weights(checkpoint) if checkpoint.exists() else None
+        backbone = load_backbone(checkpoint) if checkpoint.exists() else None
         recipe = replace(plan.recipe, variant=variant)
         if variant == "v1":
             recipe = replace(recipe, augmentation=_gentle(plan))
@@ -123,22 +124,20 @@ def ship(
         weights = work / f"{variant}.pt"
         if not weights.exists():
             raise ModelError(f"{weights}: missing; train {variant} first")
-        graph = graph_of(load_weights(weights))
+        graph = graph_of(load_detector(weights))
         described = export(graph, path, path.stem, VERSION)
         parity = check_parity(graph, path)
-        told = {"summary": SUMMARY[variant], "licence": LICENCE}
-        limits = {"threshold": THRESHOLD, "overlap": OVERLAP}
-        card = write_card(path, described, **told, **limits)
+        describe = partial(
+            write_card, path, described, summary=SUMMARY[variant], licence=LICENCE,
+            threshold=THRESHOLD, overlap=OVERLAP,
+        )  # fmt: skip
+        card = describe()
         if reported is not None:
             marked = read_marked(reported)
             (result,) = measure([open_object_detector(card, [CPU])], marked)
             measured[variant] = facts(result, marked)
         saved = torch.load(weights, map_location="cpu", weights_only=True)
-        card = write_card(
-            path,
-            described,
-            **told,
-            **limits,
+        card = describe(
             data=_told(sets, classifier),
             recipe=_plain(saved["recipe"]),
             seed=saved["recipe"]["seed"],

@@ -63,4 +63,3 @@ def draw(results: Sequence[Result], marked: Marked, path: Path) -> None:
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, title="average precision at IoU 0.5", title_fontsize=8)
     figure.savefig(path, dpi=110)
-

@@ -65,7 +65,9 @@ class Clock:
     def rate(self, peak: float) -> float:
         """Learning rate now."""
         now = self.progress
-        return peak * min(1.0, now / 0.05 + 0.02) * (0.01 + 0.99 * (1 + math.cos(math.pi * now)) / 2)
+        return (
+            peak * min(1.0, now / 0.05 + 0.02) * (0.01 + 0.99 * (1 + math.cos(math.pi * now)) / 2)
+        )
 
 
 class Mean:
@@ -75,7 +77,9 @@ class Mean:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._smoothing = smoothing
         self._steps = 0
-        self._own = [each for each in self.network.state_dict().values() if each.is_floating_point()]
+        self._own = [
+            each for each in self.network.state_dict().values() if each.is_floating_point()
+        ]
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
@@ -120,13 +124,11 @@ def train(
     return mean.cpu().eval()
 
 
-def warm_up(
-    recipe: Recipe, pictures: Pictures, teacher: Classifier, folder: Path
-) -> Backbone:
+def warm_up(recipe: Recipe, pictures: Pictures, teacher: Classifier, folder: Path) -> Backbone:
     """Teach a backbone what a classifier sees; writes backbone.pt and backbone.jsonl.
 
-    From its last map it shall give the classifier's answer (cross-entropy of all 1,000 classes), and
-    from the map of stride 16 the classifier's last features.
+    From its last map it shall give the classifier's answer (cross-entropy of all 1,000 classes),
+    and from the map of stride 16 the classifier's last features.
     """
     device = prepare(recipe.seed)
     student = _Student(recipe.widths).to(device)
@@ -135,7 +137,7 @@ def warm_up(
     def loss(batch: Batch, predicted: tuple[Tensor, Tensor]) -> Tensor:
         with torch.no_grad():
             features, logits = teacher(batch.images)
-            features = nn.functional.adaptive_avg_pool2d(features, predicted[0].shape[2:])
+            features = nn.functional.adaptive_avg_pool2d(features, tuple(predicted[0].shape[2:]))
             features = features / features.square().mean((1, 2, 3), keepdim=True).sqrt().add(1e-6)
         answer = nn.functional.cross_entropy(predicted[1], logits.softmax(1))
         return answer + (predicted[0] - features).square().mean()
@@ -183,14 +185,20 @@ def save_weights(network: nn.Module, recipe: Recipe, path: Path) -> None:
     partial.replace(path)
 
 
-def load_weights(path: Path) -> nn.Module:
-    """A detector (VARIANT.pt) or a backbone (backbone.pt) as it was written."""
+def load_detector(path: Path) -> SingleGrid | MultiScale:
+    """A detector as it was written."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
-    widths = Widths(**saved["recipe"]["widths"])
-    kind = Backbone if path.stem == "backbone" else VARIANTS[saved["recipe"]["variant"]]
-    network = kind(widths)
+    network = VARIANTS[saved["recipe"]["variant"]](Widths(**saved["recipe"]["widths"]))
     network.load_state_dict(saved["weights"])
-    return network.float().eval()
+    return network.eval()
+
+
+def load_backbone(path: Path) -> Backbone:
+    """A warmed-up backbone as it was written."""
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    network = Backbone(Widths(**saved["recipe"]["widths"]))
+    network.load_state_dict(saved["weights"])
+    return network.eval()
 
 
 def _learn(

@@ -8,7 +8,7 @@ from torch import Tensor
 from daemon.vision.objects.names import CLASSES
 from export.objects.augment import Batch
 from export.objects.boxes import iou
-from export.objects.model import BOXES, v1_corners
+from export.objects.model import BOXES, boxes_of, v1_corners
 
 COORD = 5.0
 """Lambda_coord."""
@@ -48,12 +48,12 @@ def v1_loss(predicted: Tensor, batch: Batch) -> Tensor:
     chosen = first[picture, cell]
 
     flat = predicted.flatten(1, 2)
-    confidence = flat[..., : 5 * BOXES].unflatten(-1, (BOXES, 5))[..., 4]
+    confidence = boxes_of(flat)[..., 4]
     truth = batch.boxes[picture, chosen]
     boxes = v1_corners(predicted, height, width).flatten(1, 2)[picture, cell]
     with torch.no_grad():
         overlap, responsible = iou(boxes, truth[:, None]).max(1)
-    of_box = flat[picture, cell, : 5 * BOXES].unflatten(-1, (BOXES, 5))
+    of_box = boxes_of(flat[picture, cell])
     own = of_box[torch.arange(len(of_box), device=place.device), responsible]
     offset = middle[picture, chosen] - torch.stack([x, y], -1)[picture, chosen]
     roots = ((truth[:, 2:] - truth[:, :2]) / size).sqrt()
@@ -62,4 +62,5 @@ def v1_loss(predicted: Tensor, batch: Batch) -> Tensor:
     nothing = confidence.square().sum() - own[:, 4].square().sum()
     wanted = torch.nn.functional.one_hot(batch.labels[picture, chosen], len(CLASSES))
     classes = (flat[picture, cell, 5 * BOXES :] - wanted).square().sum()
-    return (COORD * coordinates + seen + NOOBJ * nothing + classes) / n
+    total: Tensor = COORD * coordinates + seen + NOOBJ * nothing + classes
+    return total / n

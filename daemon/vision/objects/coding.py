@@ -19,7 +19,6 @@ from daemon.vision.objects.card import ObjectInput, ObjectOutput
 Array = npt.NDArray[np.float32]
 
 
-
 @dataclass(frozen=True)
 class Placement:
     """Where a picture lies in the input."""

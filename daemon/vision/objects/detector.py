@@ -88,9 +88,7 @@ class ObjectDetector:
             for row in self.rows(image, least)
         ]
 
-    def rows(
-        self, image: Image, least: float | None = None, *, every_class: bool = False
-    ) -> Array:
+    def rows(self, image: Image, least: float | None = None, *, every_class: bool = False) -> Array:
         """As :meth:`detect`, as an array.
 
         Args:
