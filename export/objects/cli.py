@@ -40,6 +40,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option("--minutes", default=60.0, show_default=True, help="Time to train each variant.")
 @click.option("--warm-up", default=10.0, show_default=True, help="Minutes to warm up.")
+@click.option("--rate", default=2e-3, show_default=True, help="Peak learning rate.")
+@click.option("--mosaic", default=0.6, show_default=True, help="Share of samples of four pictures.")
+@click.option("--go-on", is_flag=True, help="Train the variants in the work folder further.")
 @click.option("--batch", default=64, show_default=True, help="Samples of a step.")
 @click.option("--seed", default=0, show_default=True, help="Of chance.")
 @click.option(
@@ -72,6 +75,9 @@ def objects(
     steps: tuple[str, ...],
     minutes: float,
     warm_up: float,
+    rate: float,
+    mosaic: float,
+    go_on: bool,
     batch: int,
     seed: int,
     report: Path | None,
@@ -98,6 +104,7 @@ def objects(
 
     from export.data.cache import cache_folder
     from export.objects import recipe
+    from export.objects.augment import Augmentation
     from export.objects.material import read
     from export.objects.train import Recipe
 
@@ -108,7 +115,10 @@ def objects(
         return
     if not sets and set(steps) != {"ship"}:
         raise click.UsageError("give --pictures; or --quick for a smoke test")
-    plan = recipe.Plan(Recipe(minutes=minutes, batch=batch, seed=seed), warm_up, classifier)
+    learning = Recipe(
+        minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic)
+    )
+    plan = recipe.Plan(learning, warm_up, classifier, go_on)
     pictures = read(sets, plan.recipe.side) if set(steps) != {"ship"} else None
     if pictures is not None and "warm-up" in steps:
         recipe.warm_backbone(plan, pictures, folder)

@@ -48,6 +48,8 @@ class Plan:
     warm_up_minutes: float = 0.0
     classifier: Path | None = None
     """Whom the backbone learns from first; it begins by chance if None."""
+    goes_on: bool = False
+    """Whether variants begin with the weights that they have, not anew."""
 
 
 def quick(seed: int) -> Plan:
@@ -77,15 +79,20 @@ def warm_backbone(plan: Plan, pictures: Pictures, work: Path) -> None:
 
 
 def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work: Path) -> None:
-    """Train variants, one after the other, on the backbone of the work folder if there is one."""
+    """Train variants, one after the other, on the backbone of the work folder if there is one.
+
+    With `plan.goes_on`, a variant that is in the work folder already is trained further.
+    """
     checkpoint = work / "backbone.pt"
     for variant in variants:
         backbone = load_backbone(checkpoint) if checkpoint.exists() else None
+        trained = work / f"{variant}.pt"
+        start = load_detector(trained) if plan.goes_on and trained.exists() else None
         recipe = replace(plan.recipe, variant=variant)
         if variant == "v1":
             recipe = replace(recipe, augmentation=_gentle(plan))
         click.echo(f"{variant}: {len(pictures)} pictures", err=True)
-        train(recipe, pictures, work, backbone)
+        train(recipe, pictures, work, backbone, start)
 
 
 def ship(

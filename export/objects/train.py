@@ -91,7 +91,11 @@ class Mean:
 
 
 def train(
-    recipe: Recipe, pictures: Pictures, folder: Path, backbone: Backbone | None = None
+    recipe: Recipe,
+    pictures: Pictures,
+    folder: Path,
+    backbone: Backbone | None = None,
+    start: SingleGrid | MultiScale | None = None,
 ) -> nn.Module:
     """Train; writes VARIANT.pt every minute and VARIANT.jsonl (log).
 
@@ -100,6 +104,7 @@ def train(
         pictures: to learn from, on the CPU.
         folder: where weights and log go.
         backbone: to begin with, such as a warmed-up one; drawn by the seed if None.
+        start: a whole network to go on from.
 
     Returns:
         The network with its mean weights, on the CPU, ready to run.
@@ -109,6 +114,8 @@ def train(
     if backbone is not None:
         assert isinstance(network, SingleGrid | MultiScale)
         network.backbone.load_state_dict(backbone.state_dict())
+    if start is not None:
+        network.load_state_dict(start.state_dict())
     network.to(device)
     cells = centres(recipe.side, recipe.side, device)
 
