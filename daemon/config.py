@@ -22,6 +22,7 @@ from daemon.paths import find_config
 from daemon.people.settings import GalleryConfig, VisitorsConfig
 from daemon.validation import Settings, Text, load, or_empty, problem, suggest
 from daemon.vision.light.settings import LightConfig
+from daemon.vision.objects.settings import ObjectsConfig
 from daemon.vision.settings import CameraConfig, FacesConfig
 
 _EVENT_TYPES = [kind.type for kind in CATALOGUE]
@@ -132,6 +133,7 @@ class Config(Settings):
     camera: CameraConfig = CameraConfig()
     faces: FacesConfig = FacesConfig()
     light: LightConfig = LightConfig()
+    objects: ObjectsConfig = ObjectsConfig()
     gallery: GalleryConfig = GalleryConfig()
     visitors: VisitorsConfig = VisitorsConfig()
     door: DoorConfig = DoorConfig()
@@ -142,6 +144,12 @@ class Config(Settings):
     )
     events: EventsConfig = EventsConfig()
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _objects_can_be_seen(self) -> Config:
+        if self.objects.enabled and not self.camera.enabled:
+            raise problem("needs a camera: set camera.enabled: true, or enabled: false", "objects")
+        return self
 
     @model_validator(mode="after")
     def _door_can_open(self) -> Config:

@@ -32,6 +32,7 @@ from daemon.vision.events import (
     FaceUnknown,
     FaceUnsure,
     LightChanged,
+    ObjectSeen,
 )
 
 _run = os.urandom(8).hex()
@@ -168,6 +169,7 @@ Data = (
     | CameraRestored
     | CameraBlind
     | LightChanged
+    | ObjectSeen
     | FaceSeen
     | FaceRecognized
     | FaceUnknown

@@ -16,6 +16,8 @@ COMMANDS = {
     "wake": "export.wake.cli",
     "facedetect": "export.faces.cli",
     "daynight": "export.daynight.cli",
+    "objects": "export.objects.cli",
+    "label": "export.objects.cli",
     "evaluate": "export.evaluate_cli",
 }
 """Where each command lives; imported only when it is called, since torch takes seconds to load."""

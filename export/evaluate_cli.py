@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from export.embedding.evaluate_cli import faces
+from export.objects.evaluate_cli import objects
 from export.options import errors_option, json_option, report_option, worst_option
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def evaluate() -> None:
 
 
 evaluate.add_command(faces)
+evaluate.add_command(objects)
 
 
 @evaluate.command()

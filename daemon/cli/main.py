@@ -26,6 +26,7 @@ COMMANDS = {
     "daynight": "Tell day from night in pictures.",
     "cluster": "Sort a pile of pictures by person.",
     "visitors": "Show strangers who came to the door, and forget them.",
+    "detect": "Find people, bags, animals and vehicles in pictures and videos.",
     "claim": "Say who is there, before the door looks.",
     "unlock": "Open the door by hand, for a stated time.",
     "lock": "Shut the door by hand.",

@@ -57,6 +57,26 @@ class LightChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSeen:
+    """Objects of a class came into view, or more of them; once for as long as they stay."""
+
+    type: ClassVar[str] = "porter.object.seen"
+
+    object: str
+    """The class, as the detector's card names it, such as person or dog."""
+    count: int
+    """How many of the class are in view."""
+    box: list[float]
+    """Of the surest: x, y, width and height in pixels of the picture."""
+    score: float
+    """Of the surest, 0 to 1."""
+    model: str
+    """The detector: name and version."""
+    captured: str
+    """When the picture was taken (RFC 3339)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """What a face in a picture is like."""
 

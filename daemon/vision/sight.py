@@ -25,7 +25,9 @@ from daemon.vision.light.classifier import open_light
 from daemon.vision.light.prepare import LABELS, Light
 from daemon.vision.light.settings import Conditions, conditions
 from daemon.vision.light.watch import LightWatch
-from daemon.vision.pipeline import CameraPipeline
+from daemon.vision.lookers import InTurn
+from daemon.vision.objects.watch import open_watch
+from daemon.vision.pipeline import CameraPipeline, Looker
 from daemon.vision.recognition import Recognizer
 from daemon.vision.settings import CameraConfig
 
@@ -35,6 +37,8 @@ class Change:
     """What a new configuration leads to, loaded and checked."""
 
     recognizer: Recognizer
+    looker: Looker
+    """The recogniser, alone or with others."""
     roster: Roster
     keeper: VisitorKeeper
     examiner: Examiner
@@ -78,7 +82,7 @@ class Sight:
         self._recognizer, self._roster = loaded.recognizer, loaded.roster
         self._keeper, self._watch = loaded.keeper, loaded.watch
         self.pipeline = CameraPipeline(
-            config.camera, self._recognizer, publish, looking, finished, loaded.watch
+            config.camera, loaded.looker, publish, looking, finished, loaded.watch
         )
         self._desk = self._make_desk(loaded.examiner, config)
 
@@ -187,9 +191,21 @@ class Sight:
             keep=keeper.keep if config.visitors.enabled else None,
         )
         examiner = Examiner(detector, encoder, config.faces.quality)
+        looker: Looker = recognizer
+        if config.objects.enabled:
+            objects = open_watch(config.objects, providers, threads, self._publish)
+            self.cards.append(objects.card)
+            looker = InTurn(recognizer, objects)
         same = config.camera == self._config.camera
-        watch = self._make_watch(config, providers, encoder, recognizer, roster)
-        return Change(recognizer, roster, keeper, examiner, watch, None if same else config.camera)
+        return Change(
+            recognizer,
+            looker,
+            roster,
+            keeper,
+            examiner,
+            watch=self._make_watch(config, providers, encoder, recognizer, roster),
+            camera=None if same else config.camera,
+        )
 
     def _make_watch(
         self,
@@ -227,7 +243,7 @@ class Sight:
         before, self._watch = self._watch, change.watch
 
         def swap() -> None:
-            self.pipeline.change(change.recognizer, change.camera, change.watch)
+            self.pipeline.change(change.looker, change.camera, change.watch)
             self.pipeline.adopt(config.camera.motion)
             if before is not None and change.watch is not None:
                 change.watch.take_over(before)

@@ -36,6 +36,10 @@ class VideoSource:
         self._buffers: list[Image | None] = [None] * BUFFERS
         self._slot = 0
         self._number = 0
+        self.rate = 25.0
+        """Pictures a second, once it is open."""
+        self.promised = 0
+        """How many pictures its header says there are, once it is open."""
 
     def open(self) -> None:
         """Open the file and check that it holds pictures."""
@@ -53,11 +57,11 @@ class VideoSource:
         if not capture.isOpened():
             raise SourceError(f"{self._path}: not a video that can be read")
         self._capture = capture
-        self._rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
+        self.rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
         width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        self.description = f"{self._path} ({width} x {height}, {self._rate:g} pictures a second)"
-        self._promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.description = f"{self._path} ({width} x {height}, {self.rate:g} pictures a second)"
+        self.promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._started, self._started_wall = time.monotonic(), time.time()
         self._next = 0.0
 
@@ -65,9 +69,9 @@ class VideoSource:
         """The next picture that is wanted."""
         assert self._capture is not None, "read before open"
         while not self._stopped.is_set() and self._capture.grab():
-            position = self._number / self._rate
+            position = self._number / self.rate
             self._number += 1
-            if position < self._next - 0.5 / self._rate:
+            if position < self._next - 0.5 / self.rate:
                 continue
             self._next += 1 / self._fps
             got, picture = self._capture.retrieve(self._buffers[self._slot])
@@ -99,8 +103,8 @@ class VideoSource:
         """A cut file ends silently; its header knows how long it was."""
         if self._number == 0:
             raise SourceError(f"{self._path}: holds no pictures that can be read")
-        if self._number < 0.9 * self._promised:
+        if self._number < 0.9 * self.promised:
             raise SourceError(
-                f"{self._path}: truncated: {self._number / self._promised:.0%} of the promised "
+                f"{self._path}: truncated: {self._number / self.promised:.0%} of the promised "
                 "pictures are there"
             )

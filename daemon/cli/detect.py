@@ -1,0 +1,193 @@
+"""`porter detect`: which objects are in pictures and videos?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon.cli.parameters import config_option
+from daemon.cli.pictures import Skipped, choose, json_option, progress, provider_option
+
+if TYPE_CHECKING:
+    from daemon.inference import Provider
+    from daemon.vision.frames import Image
+    from daemon.vision.objects.coco import CocoResult
+    from daemon.vision.objects.detector import Detection, ObjectDetector
+
+EPILOG = """\b
+Examples:
+  porter detect street.jpg
+  porter detect pictures/ --out drawn/
+  porter detect "door-*.mp4" --json > objects.json
+  porter detect street.jpg --model yolox_nano.yaml
+
+\b
+Exit codes: 0 done, 65 the detector is missing or damaged, 66 no picture could be used, 74 a file
+cannot be written.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument(
+    "given",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="PICTURE|FOLDER|VIDEO...",
+)
+@json_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the pictures and videos with the objects drawn, and objects.json (COCO).",
+)
+@click.option("--model", metavar="MODEL", help="Another detector: its card, file or name.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Score from which something counts; without it, what the detector's card says.",
+)
+@provider_option
+@config_option
+def command(
+    given: tuple[Path, ...],
+    as_json: bool,
+    out: Path | None,
+    model: str | None,
+    threshold: float | None,
+    provider: Provider | None,
+    path: Path | None,
+) -> None:
+    """Find people, bags, animals and vehicles in pictures and videos.
+
+    Prints a line for each object: where, what, how sure (0 to 1), and its box as x, y, width and
+    height in pixels. What cannot be read is skipped and counted.
+    """
+    from daemon.config import load_config
+    from daemon.vision.objects.coco import CocoResult
+    from daemon.vision.objects.detector import open_object_detector
+    from daemon.vision.objects.footage import SUFFIXES
+    from daemon.vision.pictures import list_pictures
+
+    config = load_config(path)
+    detector = open_object_detector(
+        model or config.objects.model,
+        choose(provider, config.inference.provider),
+        config.inference.threads,
+    )
+    detector.threshold = threshold or detector.threshold
+    files = list_pictures(given)
+    pictures = [each for each in files if each.suffix.lower() not in SUFFIXES]
+    gathered = CocoResult(detector.classes)
+    search = _Search(detector, gathered, out, quiet=as_json)
+    skipped = Skipped()
+    if out is not None:
+        with _writing(out) as folder:
+            folder.mkdir(parents=True, exist_ok=True)
+    with progress(pictures, "detect") as bar:
+        for picture in bar:
+            search.look_at_picture(picture, skipped)
+    for video in files:
+        if video not in pictures:
+            search.look_at_video(video, skipped)
+    facts = gathered.facts() | {"model": f"{detector.card.name} {detector.card.version}"}
+    if out is not None:
+        with _writing(out / "objects.json") as target:
+            target.write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+    sys.stdout.flush()
+    skipped.sum_up(len(files))
+
+
+class _Search:
+    """Looks at one file after the other, and prints and draws what it finds."""
+
+    def __init__(
+        self, detector: ObjectDetector, gathered: CocoResult, out: Path | None, *, quiet: bool
+    ) -> None:
+        self._detector, self._gathered, self._out, self._quiet = detector, gathered, out, quiet
+        self._used: set[str] = set()
+
+    def look_at_picture(self, file: Path, skipped: Skipped) -> None:
+        """Look at a picture; one that cannot be read is skipped."""
+        import cv2
+
+        from daemon.errors import OutputError, SourceError
+        from daemon.vision.objects.drawing import draw
+        from daemon.vision.pictures import read_image
+
+        try:
+            image = read_image(file)
+        except SourceError as error:
+            skipped(str(error))
+            return
+        found = self._find(image, str(file), {})
+        if self._out is not None:
+            target = self._target(file, ".jpg")
+            if not cv2.imwrite(str(target), draw(image, found)):
+                raise OutputError(f"{target}: cannot be written")
+
+    def look_at_video(self, file: Path, skipped: Skipped) -> None:
+        """Look at every picture of a video; what can be read of a damaged one counts."""
+        from daemon.errors import SourceError
+        from daemon.vision.objects.drawing import draw
+        from daemon.vision.objects.footage import Footage, recording
+
+        try:
+            footage = Footage(file)
+            target = self._target(file, ".mp4") if self._out is not None else None
+            with recording(target, footage.rate) as recorder:
+                for frame, image in enumerate(_counted(footage, footage.length, file.name)):
+                    seconds = round(frame / footage.rate, 3)
+                    found = self._find(image, str(file), {"frame": frame, "seconds": seconds})
+                    if recorder is not None:
+                        recorder.write(draw(image, found))
+        except SourceError as error:
+            skipped(str(error))
+
+    def _find(self, image: Image, name: str, place: dict[str, Any]) -> list[Detection]:
+        found = self._detector.detect(image)
+        height, width = image.shape[:2]
+        self._gathered.add(name, width, height, found, **place)
+        if not self._quiet:
+            where = f"{name} at {place['seconds']:.2f} s" if place else name
+            for each in found:
+                x, y, w, h = (round(value) for value in each.box)
+                click.echo(f"{where}: {each.name} {each.score:.2f} at {x},{y} {w}x{h}")
+        return found
+
+    def _target(self, file: Path, suffix: str) -> Path:
+        """Where a drawn file goes; of equal names from several folders each gets a number."""
+        assert self._out is not None
+        name, number = file.stem + suffix, 1
+        while name in self._used:
+            number += 1
+            name = f"{file.stem}-{number}{suffix}"
+        self._used.add(name)
+        return self._out / name
+
+
+def _counted(images: Iterable[Image], length: int, label: str) -> Iterator[Image]:
+    """Pictures of a video under a progress bar."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(
+        images, length=length or None, label=label, file=sys.stderr, hidden=hidden
+    ) as bar:
+        yield from bar
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[Path]:
+    from daemon.errors import OutputError
+
+    try:
+        yield target
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {error.strerror}") from None

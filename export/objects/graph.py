@@ -1,0 +1,148 @@
+"""From a trained network to the file that ships, checked against the network on the way."""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from daemon.vision.objects.card import ObjectInput, ObjectOutput
+from daemon.vision.objects.names import CLASSES
+from export.convert import OPSET, TOLERANCE, ParityError, save
+from export.objects.convert import describe
+from export.objects.model import (
+    BOXES,
+    STRIDES,
+    Conv,
+    MultiScale,
+    SingleGrid,
+    boxes_of,
+    v1_corners,
+)
+
+SIDE = 320
+"""Pixels of the longer side of the input."""
+MULTIPLE = 32
+
+
+class MultiScaleGraph(nn.Module):
+    """The second variant as it ships: pixels of 0 to 255 as they come, scores of 0 to 1."""
+
+    into = ObjectInput(
+        width=SIDE, height=SIDE, multiple=MULTIPLE, channels="bgr", mean=[0.0] * 3, scale=1.0
+    )
+    output = ObjectOutput(boxes="distances", strides=list(STRIDES))
+
+    def __init__(self, network: MultiScale) -> None:
+        super().__init__()
+        self.network = fused(network)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(1, 3, h, w) BGR, 0 to 255, to (1, cells, 4 + classes)."""
+        codes: Tensor = self.network(image)
+        return torch.cat([codes[..., :4], codes[..., 4:].sigmoid()], 2)
+
+
+class SingleGridGraph(nn.Module):
+    """The first variant as it ships: what a box scores is its confidence times its cell's class."""
+
+    into = ObjectInput(width=SIDE, height=SIDE, channels="bgr", mean=[0.0] * 3, scale=1.0)
+    output = ObjectOutput(boxes="corners")
+
+    def __init__(self, network: SingleGrid) -> None:
+        super().__init__()
+        self.network = fused(network)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(1, 3, 320, 320) BGR, 0 to 255, to (1, cells x 2, 4 + classes)."""
+        predicted: Tensor = self.network(image)
+        boxes = v1_corners(predicted, *image.shape[2:])
+        confidence = boxes_of(predicted)[..., 4:]
+        scores = (confidence * predicted[..., None, 5 * BOXES :]).clamp(0, 1)
+        return torch.cat([boxes, scores], -1).flatten(1, 3)
+
+
+Graph = MultiScaleGraph | SingleGridGraph
+
+
+def graph_of(network: nn.Module) -> Graph:
+    """A trained network as it ships."""
+    if isinstance(network, MultiScale):
+        return MultiScaleGraph(network).eval()
+    assert isinstance(network, SingleGrid)
+    return SingleGridGraph(network).eval()
+
+
+def fused(network: nn.Module) -> nn.Module:
+    """A copy with its batch norms taken into the convolutions, and 1/255 into the first."""
+    network = copy.deepcopy(network).cpu().float().eval()
+    convolutions = [each for each in network.modules() if isinstance(each, Conv)]
+    with torch.no_grad():
+        for each in convolutions:
+            assert isinstance(each.norm, nn.BatchNorm2d)
+            each.conv = nn.utils.fuse_conv_bn_eval(each.conv, each.norm)
+            each.norm = nn.Identity()
+        convolutions[0].conv.weight /= 255
+    return network
+
+
+def export(graph: Graph, path: Path, name: str, version: str) -> dict[str, object]:
+    """Write the ONNX file, whole or not at all; returns what it says about itself."""
+    rows, columns = (torch.export.Dim(each, min=1, max=64) for each in ("rows", "columns"))
+    free = graph.into.multiple is not None
+    shapes = ({2: MULTIPLE * rows, 3: MULTIPLE * columns},) if free else None
+    sides = (4 * MULTIPLE, 5 * MULTIPLE) if free else (SIDE, SIDE)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            (torch.rand(1, 3, *sides),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["objects"],
+            dynamic_shapes=shapes,
+            verbose=False,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    described = describe(name, version, graph.into, graph.output, CLASSES)
+    save(model, path, described)
+    return described
+
+
+def check_parity(
+    graph: Graph, path: Path, sizes: Sequence[tuple[int, int]] = ((320, 320), (256, 320), (320, 96))
+) -> float:
+    """Compare the file with the network.
+
+    Returns:
+        The largest difference of scores, and of boxes as shares of the input.
+
+    Raises:
+        ParityError: it is above 1e-4.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for height, width in sizes if graph.into.multiple else [(SIDE, SIDE)]:
+        image = rng.integers(0, 256, (1, 3, height, width)).astype(np.float32)
+        with torch.inference_mode():
+            expected = graph(torch.from_numpy(image)).numpy()
+        off = np.abs(session.run(None, {"image": image})[0] - expected)
+        unit = SIDE if graph.output.boxes == "corners" else 1
+        worst = max(worst, float(off[..., :4].max()) / unit, float(off[..., 4:].max()))
+    if worst > TOLERANCE:
+        raise ParityError(f"{path}: differs from its network by {worst:.2g}, above {TOLERANCE}")
+    return worst

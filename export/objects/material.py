@@ -1,0 +1,143 @@
+"""Labelled pictures in memory: read once, then every batch is cut from them on the device."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from daemon.errors import SourceError
+from daemon.vision.objects.names import CLASSES
+
+GREY = 114
+"""Level beside a picture."""
+MOST_BOXES = 40
+"""In one picture; of more, the surest count."""
+
+
+@dataclass
+class Pictures:
+    """Pictures in the upper left corner of a square, and their boxes."""
+
+    images: Tensor
+    """(n, 3, side, side) uint8, BGR."""
+    sizes: Tensor
+    """(n, 2) float, width and height of the picture in the square."""
+    boxes: Tensor
+    """(n, m, 4) float, left, top, right, bottom in pixels of the square."""
+    labels: Tensor
+    """(n, m) numbers of classes."""
+    scores: Tensor
+    """(n, m): how sure the label is; 0 where there is no box."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device | str) -> Pictures:
+        """The same on a device."""
+        return Pictures(*(each.to(device) for each in vars(self).values()))
+
+    def part(self, chosen: Tensor) -> Pictures:
+        """Some of them, by their numbers."""
+        return Pictures(*(each[chosen] for each in vars(self).values()))
+
+
+def read(sets: Sequence[Path], side: int) -> Pictures:
+    """Read sets of labelled pictures.
+
+    Args:
+        sets: tars, each with a JSON of the same name beside it (COCO; `score` of a box if it has
+            one).
+        side: pixels of the square to which pictures are reduced.
+
+    Raises:
+        SourceError: a set is missing or damaged, or no picture is left.
+    """
+    pairs = [pair for each in sets for pair in _read_set(each)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        decoded = list(pool.map(lambda pair: _decode(pair, side), pairs))
+    kept = [each for each in decoded if each is not None]
+    if not kept:
+        raise SourceError("no labelled picture could be read")
+    return Pictures(*(torch.stack([each[place] for each in kept]) for place in range(5)))
+
+
+def weights(pictures: Pictures, common: float = 0.1) -> Tensor:
+    """How often each picture shall be drawn: those with rare classes more often (arXiv:1908.03195).
+
+    Args:
+        pictures: n of them.
+        common: share of pictures from which a class counts as common.
+
+    Returns:
+        (n,) relative frequencies, 1 for pictures with common classes alone.
+    """
+    present = torch.zeros(len(pictures), len(CLASSES), device=pictures.boxes.device)
+    present.scatter_reduce_(1, pictures.labels, (pictures.scores > 0).float(), "amax")
+    share = present.mean(0).clamp(min=1e-6)
+    factor = (common / share).sqrt().clamp(1, 6)
+    best: Tensor = (present * factor).amax(1)
+    return torch.where(best > 0, best, torch.full_like(best, 0.5))
+
+
+def _read_set(path: Path) -> Iterator[tuple[bytes, list[dict[str, Any]], float]]:
+    """Bytes, annotations with the names of their classes, and the width that these refer to."""
+    try:
+        described = json.loads(path.with_suffix(".json").read_text())
+        names = {each["id"]: each["name"] for each in described["categories"]}
+        of: dict[int, list[dict[str, Any]]] = {}
+        for each in described["annotations"]:
+            of.setdefault(each["image_id"], []).append(each | {"name": names[each["category_id"]]})
+        known = {each["file_name"]: each for each in described["images"]}
+        with tarfile.open(path) as tar:
+            for member in tar:
+                entry = known.get(member.name)
+                file = tar.extractfile(member) if entry else None
+                if entry is not None and file is not None:
+                    yield file.read(), of.get(entry["id"], []), float(entry["width"])
+    except (OSError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
+        raise SourceError(f"{path}: not a set of labelled pictures: {error}") from None
+
+
+def _decode(
+    pair: tuple[bytes, list[dict[str, Any]], float], side: int
+) -> tuple[Tensor, ...] | None:
+    data, annotations, said_width = pair
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if image is None:
+        return None
+    shrink = min(1.0, side / max(image.shape[:2]))
+    if shrink < 1:
+        size = (max(1, round(image.shape[1] * shrink)), max(1, round(image.shape[0] * shrink)))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    height, width = image.shape[:2]
+    square = np.full((3, side, side), GREY, np.uint8)
+    square[:, :height, :width] = image.transpose(2, 0, 1)
+    usable = [each for each in annotations if each["name"] in CLASSES and not each.get("iscrowd")]
+    usable.sort(key=lambda each: -float(each.get("score", 1)))
+    boxes = torch.zeros(MOST_BOXES, 4)
+    labels = torch.zeros(MOST_BOXES, dtype=torch.long)
+    scores = torch.zeros(MOST_BOXES)
+    scale = width / said_width
+    for place, each in enumerate(usable[:MOST_BOXES]):
+        x, y, w, h = (float(value) * scale for value in each["bbox"])
+        boxes[place] = torch.tensor([x, y, x + w, y + h])
+        labels[place] = CLASSES.index(each["name"])
+        scores[place] = float(each.get("score", 1))
+    return (
+        torch.from_numpy(square),
+        torch.tensor([float(width), float(height)]),
+        boxes,
+        labels,
+        scores,
+    )

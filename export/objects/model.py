@@ -1,0 +1,233 @@
+"""The detectors: one backbone, and two heads for it.
+
+The backbone halves the picture five times. Where pictures are large and channels few, plain 3 x 3
+convolutions are the fastest on a CPU; where there are many channels, depthwise ones are. What goes
+on at each stride is a cross stage (CSPNet, arXiv:1911.11929): half of the channels pass through
+convolutions, and all of them are gathered after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from daemon.vision.objects.names import CLASSES
+
+STRIDES = (8, 16, 32)
+"""Sides in pixels of the cells of the multi-scale head."""
+BOXES = 2
+"""Boxes that a cell of the v1 head predicts, as published."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Channels at strides 2, 4, 8, 16 and 32, and of the pyramid."""
+
+    channels: tuple[int, int, int, int, int] = (16, 32, 64, 128, 256)
+    pyramid: int = 64
+    v1: int = 256
+    """Channels before the output of the v1 head."""
+
+
+class Conv(nn.Module):
+    """Convolution, batch norm, and the leaky activation of YOLO v1."""
+
+    def __init__(
+        self, inputs: int, outputs: int, size: int = 3, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs, h, w) to (n, outputs, h / stride, w / stride)."""
+        return F.leaky_relu(self.norm(self.conv(x)), 0.1)
+
+
+class Separable(nn.Sequential):
+    """A depthwise convolution and a pointwise one."""
+
+    def __init__(self, inputs: int, outputs: int, size: int = 5, stride: int = 1) -> None:
+        super().__init__(
+            Conv(inputs, inputs, size, stride, groups=inputs), Conv(inputs, outputs, 1)
+        )
+
+
+class CrossStage(nn.Module):
+    """Half of the channels through `count` convolutions, all of them gathered after it."""
+
+    def __init__(self, channels: int, count: int, kind: type[Conv] | type[Separable]) -> None:
+        super().__init__()
+        half = channels // 2
+        self.enter = Conv(channels, channels, 1)
+        self.inner = nn.ModuleList([kind(half, half) for _ in range(count)])
+        self.leave = Conv(channels + count * half, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, channels, h, w) to the same."""
+        x = self.enter(x)
+        parts = [x]
+        inner = x[:, x.shape[1] // 2 :]
+        for conv in self.inner:
+            inner = conv(inner)
+            parts.append(inner)
+        result: Tensor = self.leave(torch.cat(parts, 1))
+        return result
+
+
+class Backbone(nn.Module):
+    """A picture to features at strides 8, 16 and 32."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        c2, c4, c8, c16, c32 = widths.channels
+        self.stem = nn.Sequential(Conv(3, c2, 3, 2), Conv(c2, c4, 3, 2))
+        self.at8 = nn.Sequential(Conv(c4, c8, 3, 2), CrossStage(c8, 1, Conv))
+        self.at16 = nn.Sequential(Conv(c8, c16, 3, 2), CrossStage(c16, 2, Separable))
+        self.at32 = nn.Sequential(Separable(c16, c32, 3, 2), CrossStage(c32, 2, Separable))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, 3, h, w), BGR in 0 to 1, to features of (h / 8, w / 8) and so on."""
+        at8 = self.at8(self.stem(x))
+        at16 = self.at16(at8)
+        return at8, at16, self.at32(at16)
+
+
+class Pyramid(nn.Module):
+    """Features of three strides, each told what the others see (PANet, arXiv:1803.01534)."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        _, _, c8, c16, c32 = widths.channels
+        p = widths.pyramid
+        self.enter = nn.ModuleList([Conv(c, p, 1) for c in (c8, c16, c32)])
+        self.down_to_16, self.down_to_8 = Separable(p, p), Separable(p, p, 3)
+        self.halve_8, self.halve_16 = Separable(p, p, 3, 2), Separable(p, p, 3, 2)
+        self.up_to_16, self.up_to_32 = Separable(p, p), Separable(p, p)
+
+    def forward(self, at8: Tensor, at16: Tensor, at32: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Three maps of features to three of `pyramid` channels, of the same sizes."""
+        p8, p16, p32 = (enter(x) for enter, x in zip(self.enter, (at8, at16, at32), strict=True))
+        p16 = self.down_to_16(p16 + F.interpolate(p32, scale_factor=2.0))
+        p8 = self.down_to_8(p8 + F.interpolate(p16, scale_factor=2.0))
+        p16 = self.up_to_16(p16 + self.halve_8(p8))
+        return p8, p16, self.up_to_32(p32 + self.halve_16(p16))
+
+
+class MultiScale(nn.Module):
+    """The second variant: a score for each class and a box at every cell of three strides."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        self.backbone = Backbone(widths)
+        self.pyramid = Pyramid(widths)
+        p = widths.pyramid
+        self.mix = nn.ModuleList([Separable(p, p) for _ in STRIDES])
+        self.out = nn.ModuleList([nn.Conv2d(p, 4 + len(CLASSES), 1) for _ in STRIDES])
+        for out in self.out:
+            assert isinstance(out, nn.Conv2d)
+            assert out.bias is not None
+            nn.init.normal_(out.weight, std=0.01)
+            nn.init.constant_(out.bias[:4], 1.0)
+            nn.init.constant_(out.bias[4:], -4.6)  # a hundredth: most cells see nothing
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures to codes.
+
+        Args:
+            x: (n, 3, h, w), BGR in 0 to 1; h and w multiples of 32.
+
+        Returns:
+            (n, cells, 4 + classes): distances of left, top, right and bottom from the middle of the
+            cell, in cells, then the classes' logits.
+        """
+        features = self.pyramid(*self.backbone(x))
+        codes = torch.cat(
+            [
+                out(mix(each)).flatten(2)
+                for mix, out, each in zip(self.mix, self.out, features, strict=True)
+            ],
+            2,
+        ).transpose(1, 2)
+        return torch.cat([F.softplus(codes[..., :4]), codes[..., 4:]], 2)
+
+
+class SingleGrid(nn.Module):
+    """The first variant: YOLO v1's output (arXiv:1506.02640), from a grid of stride 32."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        self.backbone = Backbone(widths)
+        self.mix = nn.Sequential(
+            Conv(widths.channels[4], widths.v1, 1), Separable(widths.v1, widths.v1)
+        )
+        self.out = nn.Conv2d(widths.v1, BOXES * 5 + len(CLASSES), 1)
+        assert self.out.bias is not None
+        nn.init.normal_(self.out.weight, std=0.01)
+        with torch.no_grad():
+            box = torch.tensor([0.5, 0.5, 0.4, 0.4, 0.1])
+            self.out.bias.copy_(torch.cat([box.repeat(BOXES), torch.zeros(len(CLASSES))]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures to what the published network predicts, with a linear output.
+
+        Args:
+            x: (n, 3, h, w), BGR in 0 to 1; h and w multiples of 32.
+
+        Returns:
+            (n, rows, columns, 5 x 2 + classes): of two boxes the middle within its cell, the square
+            roots of width and height as shares of the picture, and the confidence; then of the
+            cell a probability for each class.
+        """
+        result: Tensor = self.out(self.mix(self.backbone(x)[2])).permute(0, 2, 3, 1)
+        return result
+
+
+VARIANTS: dict[str, type[SingleGrid] | type[MultiScale]] = {"v1": SingleGrid, "multi": MultiScale}
+
+
+def centres(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """x and y of the middle of each cell in pixels, and its stride: (cells, 3)."""
+    parts = []
+    for stride in STRIDES:
+        y, x = torch.meshgrid(
+            torch.arange(height // stride), torch.arange(width // stride), indexing="ij"
+        )
+        middle = (torch.stack([x.flatten(), y.flatten()], 1) + 0.5) * stride
+        parts.append(torch.cat([middle, torch.full((len(middle), 1), float(stride))], 1))
+    return torch.cat(parts).to(device)
+
+
+def corners(codes: Tensor, cells: Tensor) -> Tensor:
+    """Distances of (..., cells, 4) to left, top, right, bottom in pixels of the input."""
+    reach = codes * cells[:, 2:]
+    return torch.cat([cells[:, :2] - reach[..., :2], cells[:, :2] + reach[..., 2:]], -1)
+
+
+def boxes_of(predicted: Tensor) -> Tensor:
+    """The part of YOLO v1's output (..., 5 x 2 + classes) that is boxes: (..., 2, 5)."""
+    return predicted[..., : 5 * BOXES].reshape(*predicted.shape[:-1], BOXES, 5)
+
+
+def v1_corners(predicted: Tensor, height: int, width: int) -> Tensor:
+    """Boxes of YOLO v1's output.
+
+    Args:
+        predicted: (n, rows, columns, 5 x 2 + classes).
+        height: of the input, in pixels.
+        width: of the input, in pixels.
+
+    Returns:
+        (n, rows, columns, 2, 4): left, top, right, bottom in pixels of the input.
+    """
+    rows, columns = predicted.shape[1:3]
+    boxes = boxes_of(predicted)
+    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    corner = torch.stack([x, y], -1).to(predicted.device)[:, :, None]
+    size = boxes.new_tensor([width, height])
+    middle = (boxes[..., :2] + corner) * size / boxes.new_tensor([columns, rows])
+    half = boxes[..., 2:4] ** 2 * size / 2
+    return torch.cat([middle - half, middle + half], -1)

@@ -1,0 +1,201 @@
+"""From labelled pictures to the detector that ships, step by step: warm up, train, ship."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from daemon.errors import ModelError
+from daemon.inference import CPU
+from daemon.vision.objects.detector import open_object_detector
+from daemon.vision.objects.names import CLASSES
+from export.objects.augment import Augmentation
+from export.objects.classifier import Classifier
+from export.objects.convert import write_card
+from export.objects.evaluate import measure, read_marked
+from export.objects.graph import check_parity, export, graph_of
+from export.objects.material import Pictures
+from export.objects.model import Widths
+from export.objects.report import facts
+from export.objects.sketches import draw_pictures
+from export.objects.train import Recipe, load_backbone, load_detector, train, warm_up
+
+NAME = "objects"
+VERSION = "1"
+LICENCE = "MIT (Porter)"
+SUMMARY = {
+    "v1": "Twelve kinds of objects in a picture: YOLO v1's single grid and published loss",
+    "multi": "Twelve kinds of objects in a picture: three scales, anchor-free, one stage",
+}
+OVERLAP = 0.55
+THRESHOLD = 0.3
+WARM_SIDE = 224
+"""Pixels of the pictures that the classifier was trained on."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, and for how long."""
+
+    recipe: Recipe
+    warm_up_minutes: float = 0.0
+    classifier: Path | None = None
+    """Whom the backbone learns from first; it begins by chance if None."""
+    goes_on: bool = False
+    """Whether variants begin with the weights that they have, not anew."""
+
+
+def quick(seed: int) -> Plan:
+    """A run of some twenty seconds that learns drawn shapes."""
+    widths = Widths(channels=(8, 16, 16, 24, 32), pyramid=16, v1=32)
+    gentle = Augmentation(mosaic=0.2, smallest=0.8, largest=1.25)
+    recipe = Recipe(
+        steps=150, batch=8, side=128, rate=6e-3, smoothing=0.95, widths=widths, seed=seed,
+        augmentation=gentle,
+    )  # fmt: skip
+    return Plan(recipe)
+
+
+def sketches(plan: Plan) -> Pictures:
+    """What a quick run learns from."""
+    return draw_pictures(96, plan.recipe.side, plan.recipe.seed)
+
+
+def warm_backbone(plan: Plan, pictures: Pictures, work: Path) -> None:
+    """Teach the backbone what the classifier sees, unless that was done before."""
+    if plan.classifier is None or (work / "backbone.pt").exists():
+        return
+    recipe = replace(
+        plan.recipe, minutes=plan.warm_up_minutes, side=WARM_SIDE, augmentation=_gentle(plan)
+    )
+    warm_up(recipe, pictures, Classifier(plan.classifier), work)
+
+
+def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work: Path) -> None:
+    """Train variants, one after the other, on the backbone of the work folder if there is one.
+
+    With `plan.goes_on`, a variant that is in the work folder already is trained further.
+    """
+    checkpoint = work / "backbone.pt"
+    for variant in variants:
+        backbone = load_backbone(checkpoint) if checkpoint.exists() else None
+        trained = work / f"{variant}.pt"
+        start = load_detector(trained) if plan.goes_on and trained.exists() else None
+        recipe = replace(plan.recipe, variant=variant)
+        if variant == "v1":
+            recipe = replace(recipe, augmentation=_gentle(plan))
+        click.echo(f"{variant}: {len(pictures)} pictures", err=True)
+        train(recipe, pictures, work, backbone, start)
+
+
+def ship(
+    variants: Sequence[str],
+    work: Path,
+    out: Path,
+    reported: Path | None = None,
+    sets: Sequence[Path] = (),
+    classifier: Path | None = None,
+) -> Path:
+    """Make a model of each variant that was trained; the last is OUT/objects.onnx.
+
+    The others go to the work folder, and their figures into the card of the last.
+
+    Args:
+        variants: names of weights in `work`.
+        work: folder of VARIANT.pt.
+        out: folder of the model.
+        reported: pictures with people's labels that the card reports on.
+        sets: pictures that were learnt from, for the card.
+        classifier: whom the backbone was warmed up by, for the card.
+
+    Returns:
+        The card.
+
+    Raises:
+        ModelError: a variant was not trained yet.
+    """
+    measured: dict[str, Any] = {}
+    card = Path()
+    for variant in variants:
+        last = variant == variants[-1]
+        folder = out if last else work
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{NAME if last else f'{NAME}-{variant}'}.onnx"
+        weights = work / f"{variant}.pt"
+        if not weights.exists():
+            raise ModelError(f"{weights}: missing; train {variant} first")
+        graph = graph_of(load_detector(weights))
+        described = export(graph, path, path.stem, VERSION)
+        parity = check_parity(graph, path)
+        describe = partial(
+            write_card, path, described, summary=SUMMARY[variant], licence=LICENCE,
+            threshold=THRESHOLD, overlap=OVERLAP,
+        )  # fmt: skip
+        card = describe()
+        if reported is not None:
+            marked = read_marked(reported)
+            (result,) = measure([open_object_detector(card, [CPU])], marked)
+            measured[variant] = facts(result, marked)
+        saved = torch.load(weights, map_location="cpu", weights_only=True)
+        card = describe(
+            data=_told(sets, classifier),
+            recipe=_plain(saved["recipe"]),
+            seed=saved["recipe"]["seed"],
+            figures={"parity": float(f"{parity:.2g}"), **measured},
+        )
+    return card
+
+
+def run_quick(seed: int, variants: Sequence[str], out: Path, work: Path) -> Path:
+    """The smoke test: learn drawn shapes and ship; returns the card."""
+    plan = quick(seed)
+    train_variants(plan, sketches(plan), variants, work)
+    return ship(variants, work, out)
+
+
+def _gentle(plan: Plan) -> Augmentation:
+    """Scaling and shifting by a fifth, as published for v1; one picture in each sample."""
+    return replace(plan.recipe.augmentation, mosaic=0.0, smallest=0.8, largest=1.25)
+
+
+def _told(sets: Sequence[Path], classifier: Path | None) -> list[str]:
+    """What the model was trained on, for its card."""
+    if not sets:
+        return ["drawn shapes: a smoke test, not a model"]
+    counts = dict.fromkeys(CLASSES, 0)
+    pictures = 0
+    for each in sets:
+        described = json.loads(each.with_suffix(".json").read_text())
+        names = {entry["id"]: entry["name"] for entry in described["categories"]}
+        pictures += len(described["images"])
+        for box in described["annotations"]:
+            if names[box["category_id"]] in counts:
+                counts[names[box["category_id"]]] += 1
+    boxes = ", ".join(f"{count} {name}" for name, count in counts.items())
+    lines = [
+        f"{pictures} pictures from public repositories: street scenes "
+        "(LS-chen/Pedestrian-behavior-detection-and-prediction), PASCAL VOC 2007 "
+        "(BernieChen96/ImageClassification), Flickr8k (quantumnaan/sic_translator), cats and dogs "
+        "(chanakya2734/Image-classification-using-CNN), Caltech-101 (taibarehm/CVassimgement), "
+        "people (CalvinHMX/target-detect-and-identification, TigerandRosa/paper_code, "
+        "Jitesh17/openimages-personcar-localize_and_classify); none of COCO, and none like a "
+        "validation picture (difference hash)",
+        f"boxes and scores of YOLOX-nano (Apache-2.0), picture and mirror image: {boxes}",
+    ]
+    if classifier is not None:
+        lines.append("backbone warmed up by distilling SqueezeNet 1.1 (BSD-2) on the same pictures")
+    return lines
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists: YAML has no others."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,277 @@
+"""Trains a detector for a stated time: the schedule follows the clock, not a number of steps."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from export.objects.augment import Augmentation, Batch, draw
+from export.objects.classifier import Classifier
+from export.objects.material import Pictures, weights
+from export.objects.model import VARIANTS, Backbone, MultiScale, SingleGrid, Widths, centres
+from export.objects.multi_loss import multi_loss
+from export.objects.v1_loss import v1_loss
+
+SAVE_SECONDS = 60.0
+"""From one writing of the weights to the next."""
+CALM = 0.2
+"""Share of the time, the last, in which samples show one picture each, as in use."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that shapes a training run."""
+
+    variant: str = "multi"
+    minutes: float = 60.0
+    steps: int = 0
+    """Ends after so many steps instead, if above 0."""
+    batch: int = 64
+    side: int = 320
+    rate: float = 2e-3
+    """Peak learning rate (AdamW; up for a twentieth of the time, then down as a cosine)."""
+    decay: float = 0.02
+    smoothing: float = 0.9995
+    """Of the mean of the weights over steps, which is what is kept."""
+    widths: Widths = field(default_factory=Widths)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+
+
+class Clock:
+    """How far a run is, by time or by steps."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._begin = time.monotonic()
+        self._seconds, self._steps = recipe.minutes * 60, recipe.steps
+        self.step = 0
+
+    @property
+    def progress(self) -> float:
+        """0 to 1."""
+        if self._steps:
+            return min(1.0, self.step / self._steps)
+        return min(1.0, (time.monotonic() - self._begin) / self._seconds)
+
+    def rate(self, peak: float) -> float:
+        """Learning rate now."""
+        now = self.progress
+        return (
+            peak * min(1.0, now / 0.05 + 0.02) * (0.01 + 0.99 * (1 + math.cos(math.pi * now)) / 2)
+        )
+
+
+class Mean:
+    """The exponential mean of a network's weights over its steps."""
+
+    def __init__(self, network: nn.Module, smoothing: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._smoothing = smoothing
+        self._steps = 0
+        self._own = [
+            each for each in self.network.state_dict().values() if each.is_floating_point()
+        ]
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take the weights of another step in."""
+        self._steps += 1
+        share = 1 - min(self._smoothing, (1 + self._steps) / (10 + self._steps))
+        given = [each for each in network.state_dict().values() if each.is_floating_point()]
+        torch._foreach_lerp_(self._own, given, share)
+
+
+def train(
+    recipe: Recipe,
+    pictures: Pictures,
+    folder: Path,
+    backbone: Backbone | None = None,
+    start: SingleGrid | MultiScale | None = None,
+) -> nn.Module:
+    """Train; writes VARIANT.pt every minute and VARIANT.jsonl (log).
+
+    Args:
+        recipe: how.
+        pictures: to learn from, on the CPU.
+        folder: where weights and log go.
+        backbone: to begin with, such as a warmed-up one; drawn by the seed if None.
+        start: a whole network to go on from.
+
+    Returns:
+        The network with its mean weights, on the CPU, ready to run.
+    """
+    device = prepare(recipe.seed)
+    network: nn.Module = VARIANTS[recipe.variant](recipe.widths)
+    if backbone is not None:
+        assert isinstance(network, SingleGrid | MultiScale)
+        network.backbone.load_state_dict(backbone.state_dict())
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    network.to(device)
+    cells = centres(recipe.side, recipe.side, device)
+
+    def loss(batch: Batch, predicted: Tensor) -> Tensor:
+        if recipe.variant == "v1":
+            return v1_loss(predicted, batch)
+        return multi_loss(predicted, cells, batch)
+
+    def save(mean: nn.Module) -> None:
+        save_weights(mean, recipe, folder / f"{recipe.variant}.pt")
+
+    mean = _learn(network, recipe, pictures.to(device), loss, save, folder / recipe.variant)
+    return mean.cpu().eval()
+
+
+def warm_up(recipe: Recipe, pictures: Pictures, teacher: Classifier, folder: Path) -> Backbone:
+    """Teach a backbone what a classifier sees; writes backbone.pt and backbone.jsonl.
+
+    From its last map it shall give the classifier's answer (cross-entropy of all 1,000 classes),
+    and from the map of stride 16 the classifier's last features.
+    """
+    device = prepare(recipe.seed)
+    student = _Student(recipe.widths).to(device)
+    teacher = teacher.to(device).eval()
+
+    def loss(batch: Batch, predicted: tuple[Tensor, Tensor]) -> Tensor:
+        with torch.no_grad():
+            features, logits = teacher(batch.images)
+            features = nn.functional.adaptive_avg_pool2d(features, tuple(predicted[0].shape[2:]))
+            features = features / features.square().mean((1, 2, 3), keepdim=True).sqrt().add(1e-6)
+        answer = nn.functional.cross_entropy(predicted[1], logits.softmax(1))
+        return answer + (predicted[0] - features).square().mean()
+
+    def save(mean: nn.Module) -> None:
+        assert isinstance(mean, _Student)
+        save_weights(mean.backbone, recipe, folder / "backbone.pt")
+
+    mean = _learn(student, recipe, pictures.to(device), loss, save, folder / "backbone")
+    assert isinstance(mean, _Student)
+    return mean.backbone.cpu().eval()
+
+
+class _Student(nn.Module):
+    """A backbone with what it needs to answer as a classifier."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        self.backbone = Backbone(widths)
+        self.features = nn.Conv2d(widths.channels[3], 512, 1)
+        self.answer = nn.Linear(widths.channels[4], 1000)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        _, at16, at32 = self.backbone(x)
+        return self.features(at16).float(), self.answer(at32.mean((2, 3))).float()
+
+
+def prepare(seed: int) -> torch.device:
+    """Set the dice, and say where to compute."""
+    torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = True
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def save_weights(network: nn.Module, recipe: Recipe, path: Path) -> None:
+    """Write weights (float16) and recipe, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
+    partial = path.with_suffix(".tmp")
+    torch.save({"weights": state, "recipe": asdict(recipe)}, partial)
+    partial.replace(path)
+
+
+def load_detector(path: Path) -> SingleGrid | MultiScale:
+    """A detector as it was written."""
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    network = VARIANTS[saved["recipe"]["variant"]](Widths(**saved["recipe"]["widths"]))
+    network.load_state_dict(saved["weights"])
+    return network.eval()
+
+
+def load_backbone(path: Path) -> Backbone:
+    """A warmed-up backbone as it was written."""
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    network = Backbone(Widths(**saved["recipe"]["widths"]))
+    network.load_state_dict(saved["weights"])
+    return network.eval()
+
+
+def _learn(
+    network: nn.Module,
+    recipe: Recipe,
+    pictures: Pictures,
+    loss: Callable[..., Tensor],
+    save: Callable[[nn.Module], None],
+    log: Path,
+) -> nn.Module:
+    device = pictures.images.device
+    log.parent.mkdir(parents=True, exist_ok=True)
+    nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+    mean = Mean(network, recipe.smoothing)
+    optimiser = torch.optim.AdamW(
+        _groups(network, recipe.decay), recipe.rate, fused=device.type == "cuda"
+    )
+    clock, saved, running = Clock(recipe), time.monotonic(), torch.zeros((), device=device)
+    network.train()
+    with tqdm(desc=log.name, unit="step", mininterval=2) as bar:
+        for batch in _batches(recipe, pictures, clock):
+            for group in optimiser.param_groups:
+                group["lr"] = clock.rate(recipe.rate)
+            x = batch.images.contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                predicted = network(x)
+            if isinstance(predicted, Tensor):
+                predicted = predicted.float()
+            off = loss(batch, predicted)
+            optimiser.zero_grad()
+            off.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            optimiser.step()
+            mean.update(network)
+            running = torch.lerp(running, off.detach(), max(0.02, 1 / (clock.step + 1)))
+            clock.step += 1
+            bar.update()
+            if time.monotonic() - saved > SAVE_SECONDS:
+                saved = time.monotonic()
+                save(mean.network)
+                _note(log, clock, running)
+    save(mean.network)
+    _note(log, clock, running)
+    return mean.network
+
+
+def _batches(recipe: Recipe, pictures: Pictures, clock: Clock) -> Iterator[Batch]:
+    device = pictures.images.device
+    dice = torch.Generator(device).manual_seed(recipe.seed)
+    frequency = weights(pictures)
+    calm = Augmentation(0, 0.7, 1.2, recipe.augmentation.light)
+    while (progress := clock.progress) < 1:
+        chosen = torch.multinomial(frequency, recipe.batch * 4, True, generator=dice)
+        how = recipe.augmentation if progress < 1 - CALM else calm
+        yield draw(pictures, chosen.view(recipe.batch, 4), recipe.side, how, dice)
+
+
+def _groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
+    """Weight decay for kernels, none for norms and biases."""
+    return [
+        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _note(log: Path, clock: Clock, running: Tensor) -> None:
+    entry = {"step": clock.step, "progress": round(clock.progress, 3), "loss": running.item()}
+    with log.with_suffix(".jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
