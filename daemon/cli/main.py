@@ -27,6 +27,7 @@ COMMANDS = {
     "cluster": "Sort a pile of pictures by person.",
     "visitors": "Show strangers who came to the door, and forget them.",
     "detect": "Find people, bags, animals and vehicles in pictures and videos.",
+    "style": "Paint pictures in the manner of another.",
     "claim": "Say who is there, before the door looks.",
     "unlock": "Open the door by hand, for a stated time.",
     "lock": "Shut the door by hand.",
@@ -58,6 +59,7 @@ Exit codes:
   74  events cannot be written: full disk, closed pipe
   77  the gallery cannot be used: damaged, a wrong key, or one others can read
   78  the configuration is wrong
+ 130  porter style was interrupted; the best so far was written
 """
 
 
