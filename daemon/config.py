@@ -19,7 +19,7 @@ from daemon.errors import ConfigError, ModelError
 from daemon.events import CATALOGUE
 from daemon.fields import Backoff, FilePath, ModelName
 from daemon.paths import find_config
-from daemon.people.settings import GalleryConfig
+from daemon.people.settings import GalleryConfig, VisitorsConfig
 from daemon.validation import Settings, Text, load, or_empty, problem, suggest
 from daemon.vision.settings import CameraConfig, FacesConfig
 
@@ -143,6 +143,7 @@ class Config(Settings):
     camera: CameraConfig = CameraConfig()
     faces: FacesConfig = FacesConfig()
     gallery: GalleryConfig = GalleryConfig()
+    visitors: VisitorsConfig = VisitorsConfig()
     door: DoorConfig = DoorConfig()
     control: ControlConfig = ControlConfig()
     inference: InferenceConfig = InferenceConfig()

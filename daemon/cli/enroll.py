@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.options import override_provider, provider_option
 from daemon.cli.parameters import config_option
 from daemon.cli.people import counted
 
 if TYPE_CHECKING:
     from daemon.config import Config
+    from daemon.inference import Provider
     from daemon.people.capture import Camera
     from daemon.people.enrolment import Rejected
     from daemon.people.records import Template
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   porter enroll ada ada-1.jpg ada-2.jpg       from pictures, one face on each
+  porter enroll ada pictures/                 all of a folder
   porter enroll ada --camera                  in front of the camera
   porter enroll ada new.jpg                   again: adds to what is known
 """
@@ -30,14 +34,21 @@ Examples:
 @click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO]...")
 @click.option("--camera", is_flag=True, help="Take the pictures now: straight, left, right.")
 @click.option("--force", is_flag=True, help="Also if they look like somebody else.")
+@provider_option
 @config_option
 def command(
-    name: str, photos: tuple[Path, ...], camera: bool, force: bool, path: Path | None
+    name: str,
+    photos: tuple[Path, ...],
+    camera: bool,
+    force: bool,
+    provider: Provider | None,
+    path: Path | None,
 ) -> None:
     """Enrol NAME from pictures or in front of the camera.
 
-    Each picture must show one face, good enough to be compared; what is rejected is named with the
-    reason. Three to five different pictures recognise better than one.
+    PHOTO is a file, a folder or a pattern. Each picture must show one face, good enough to be
+    compared; what is rejected is named with the reason. Three to five different pictures recognise
+    better than one.
     """
     from daemon.config import load_config
     from daemon.errors import SourceError
@@ -46,18 +57,20 @@ def command(
     from daemon.people.matching import make_matcher
     from daemon.people.records import EncoderId, clean_name, name_key
     from daemon.vision.examination import open_examiner
+    from daemon.vision.pictures import list_pictures
 
     if camera == bool(photos):
         raise click.UsageError("give pictures, or --camera")
     name = clean_name(name)
-    config = load_config(path)
+    config = override_provider(load_config(path), provider)
+    pictures = list_pictures(photos)
     examiner = open_examiner(config)
     card = examiner.encoder.card
     with open_gallery(config.gallery) as gallery:
         made = (
             _from_camera(config, examiner)
             if camera
-            else _from_photos(photos, examiner, keep=config.gallery.keep_pictures)
+            else _from_photos(pictures, examiner, keep=config.gallery.keep_pictures)
         )
         everybody = gallery.templates(EncoderId.of(card))
         known = [each for each in everybody if name_key(each.person) == name_key(name)]
@@ -90,21 +103,23 @@ def report(flaw: Rejected) -> None:
     click.echo(f"  {flaw.source}: left out: {flaw.message}", err=True)
 
 
-def _from_photos(photos: tuple[Path, ...], examiner: Examiner, *, keep: bool) -> list[Template]:
+def _from_photos(photos: Sequence[Path], examiner: Examiner, *, keep: bool) -> list[Template]:
+    from daemon.cli.pictures import progress
     from daemon.errors import SourceError
     from daemon.people.enrolment import Rejected, take
     from daemon.vision.pictures import read_image
 
     found = []
-    for photo in photos:
-        try:
-            taken = take(examiner, read_image(photo), photo.name, keep_picture=keep)
-        except SourceError as error:
-            taken = Rejected(str(photo), "unreadable", str(error).removeprefix(f"{photo}: "))
-        if isinstance(taken, Rejected):
-            report(taken)
-        else:
-            found.append(taken)
+    with progress(photos, "looking") as bar:
+        for photo in bar:
+            try:
+                taken = take(examiner, read_image(photo), photo.name, keep_picture=keep)
+            except SourceError as error:
+                taken = Rejected(str(photo), "unreadable", str(error).removeprefix(f"{photo}: "))
+            if isinstance(taken, Rejected):
+                report(taken)
+            else:
+                found.append(taken)
     return found
 
 

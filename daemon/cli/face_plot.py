@@ -70,6 +70,7 @@ def around(probe: Array, vectors: Array) -> Array:
 def _face(axis: Any, each: Compared) -> None:
     from matplotlib.patches import Rectangle
 
+    assert each.image is not None, "kept for this"
     axis.imshow(each.image[..., ::-1])
     x, y, width, height = (float(value) for value in each.examined.face.box)
     colour = COLOURS[each.decision]

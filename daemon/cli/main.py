@@ -23,6 +23,8 @@ COMMANDS = {
     "people": "List, remove, export people; say when they may come.",
     "verify": "Compare pictures with one person.",
     "identify": "Say who is in pictures.",
+    "cluster": "Sort a pile of pictures by person.",
+    "visitors": "Show strangers who came to the door, and forget them.",
     "claim": "Say who is there, before the door looks.",
     "unlock": "Open the door by hand, for a stated time.",
     "lock": "Shut the door by hand.",

@@ -74,6 +74,26 @@ def progress(items: Sequence[ItemT], label: str) -> Iterator[Iterable[ItemT]]:
         yield bar
 
 
+def require_desk(wanted: str) -> None:
+    """Say how to install what the extra `desk` brings, before any work is done.
+
+    Args:
+        wanted: the command that needs it.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    from importlib.util import find_spec
+
+    missing = [name for name in ("sklearn", "scipy", "matplotlib") if find_spec(name) is None]
+    if missing:
+        from daemon.cli.plot import MissingExtra
+
+        raise MissingExtra(
+            f"{wanted} needs {', '.join(missing)}; install it: pip install 'porter[desk]'"
+        )
+
+
 def choose(provider: Provider | None, configured: Provider) -> list[str]:
     """Execution providers for `--provider`, or as configured.
 

@@ -34,14 +34,17 @@ class MissingExtra(PorterError):
     """A Python package is missing that only an extra installs."""
 
 
-def require_matplotlib() -> None:
+def require_matplotlib(wanted: str = "--plot") -> None:
     """Say how to install matplotlib before a long recording is listened to in vain.
+
+    Args:
+        wanted: what needs it.
 
     Raises:
         MissingExtra: it is not installed.
     """
     if find_spec("matplotlib") is None:
-        raise MissingExtra("--plot needs matplotlib; install it: pip install 'porter[plot]'")
+        raise MissingExtra(f"{wanted} needs matplotlib; install it: pip install 'porter[plot]'")
 
 
 class Picture:

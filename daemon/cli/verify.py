@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.comparison import answer, comparison_options
+from daemon.cli.comparison import Outputs, answer, comparison_options
 from daemon.cli.parameters import config_option
+from daemon.cli.pictures import pictures_argument
+
+if TYPE_CHECKING:
+    from daemon.inference import Provider
 
 EPILOG = """\b
 Examples:
   porter verify ada photo.jpg
   porter verify ada *.jpg --json
+  porter verify ada holiday/ --provider cpu
   porter verify ada photo.jpg --plot out.png
 
 \b
@@ -23,14 +29,24 @@ compared, 67 nobody has this name.
 
 @click.command(epilog=EPILOG)
 @click.argument("name")
+@pictures_argument
 @comparison_options
 @config_option
 def command(
-    name: str, photos: tuple[Path, ...], as_json: bool, picture: Path | None, path: Path | None
+    name: str,
+    given: tuple[Path, ...],
+    as_json: bool,
+    picture: Path | None,
+    provider: Provider | None,
+    path: Path | None,
 ) -> None:
-    """Compare the face on each PHOTO with NAME (1:1).
+    """Compare the face on each PICTURE with NAME (1:1).
 
-    Prints distance, score, threshold, decision and quality. A face that is not good enough for the
-    door is rejected here, too. Pictures that cannot be read are skipped and counted.
+    PICTURE is a file, a folder or a pattern. Prints distance, score, threshold, decision and
+    quality. A face that is not good enough for the door is rejected here, too. Pictures that cannot
+    be read are skipped and counted.
     """
-    answer(path, photos, name, as_json=as_json, picture=picture)
+    from daemon.vision.pictures import list_pictures
+
+    outputs = Outputs(as_json=as_json, plot=picture)
+    answer(path, list_pictures(given), name, outputs, provider=provider)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from daemon.people.matching import Array, Match
 from daemon.vision.examination import Examined, Examiner
 from daemon.vision.frames import Image
 from daemon.vision.pictures import read_image
+from daemon.vision.thumbnail import thumbnail
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +21,10 @@ class Compared:
     """A face of a picture, and what its comparison came to."""
 
     photo: Path
-    image: Image
+    image: Image | None
+    """All of the picture, if it was to be kept."""
+    thumbnail: Image
+    """The face alone."""
     examined: Examined
     match: Match
 
@@ -50,17 +54,40 @@ class Compared:
             "ranking": [{"person": name, "score": score} for name, score in self.match.ranking],
         }
 
-    def line(self) -> str:
-        """For people."""
+    @property
+    def verdict(self) -> str:
+        """The decision in words: who it is, or why nobody can tell."""
         match, flaw = self.match, self.examined.fault
         if flaw is not None:
-            verdict = f"rejected, {flaw.reason}: {flaw.message}"
-        elif match.decision == "match":
-            verdict = f"match: {match.person}"
-        elif match.decision == "unsure":
-            verdict = f"unsure, {match.reason}: {' or '.join(match.people)}"
-        else:
-            verdict = "no match"
+            return f"rejected, {flaw.reason}: {flaw.message}"
+        if match.decision == "match":
+            return f"match: {match.person}"
+        if match.decision == "unsure":
+            return f"unsure, {match.reason}: {' or '.join(match.people)}"
+        return "no match"
+
+    def row(self) -> dict[str, Any]:
+        """For a table: what a person would want to sort by."""
+        match, flaw = self.match, self.examined.fault
+        x, y, width, height = (round(float(each), 1) for each in self.examined.face.box)
+        return {
+            "picture": str(self.photo),
+            "x": x,
+            "y": y,
+            "width": width,
+            "height": height,
+            "decision": self.decision,
+            "person": None if flaw else match.person,
+            "reason": flaw.reason if flaw else match.reason,
+            "score": None if match.score is None else round(match.score, 4),
+            "threshold": round(match.threshold, 4),
+            "distance": None if match.distance is None else round(match.distance, 4),
+            "nearest": match.ranking[0].person if match.ranking else None,
+        }
+
+    def line(self) -> str:
+        """For people."""
+        match, verdict = self.match, self.verdict
         if match.score is None or match.distance is None:
             return f"{self.photo}: {verdict} (nobody to compare with)"
         figures = [
@@ -89,7 +116,12 @@ class Comparison:
 
 
 def compare(
-    photos: Sequence[Path], examiner: Examiner, ask: Callable[[Array], Match], *, one_face: bool
+    photos: Iterable[Path],
+    examiner: Examiner,
+    ask: Callable[[Array], Match],
+    *,
+    one_face: bool,
+    keep: bool = False,
 ) -> Comparison:
     """Compare the faces of pictures.
 
@@ -98,6 +130,7 @@ def compare(
         examiner: finds and embeds faces.
         ask: compares a probe.
         one_face: whether each picture must show one person; else all its faces are compared.
+        keep: whether to keep the whole pictures.
     """
     found = Comparison()
     for photo in photos:
@@ -113,5 +146,14 @@ def compare(
             found.skipped.append(chosen)
             continue
         wanted = [chosen] if one_face and not isinstance(chosen, Rejected) else faces
-        found.compared += [Compared(photo, image, each, ask(each.vector)) for each in wanted]
+        found.compared += [
+            Compared(
+                photo,
+                image if keep else None,
+                thumbnail(image, each.face.box),
+                each,
+                ask(each.vector),
+            )
+            for each in wanted
+        ]
     return found

@@ -1,4 +1,4 @@
-"""The file of the gallery: made whole, opened with care, and its failures in plain words.
+"""Files of people: made whole, opened with care, and their failures in plain words.
 
 SQLite in WAL mode: the daemon reads while somebody enrols, and is never kept waiting. What is
 deleted is overwritten (`secure_delete`), and the journal is emptied after it.
@@ -11,23 +11,45 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import GalleryError, OutputError
 from daemon.people.files import drafted, make_folder, plain_failures, settle
 
-APPLICATION = 0x506F7274
-"""`Port`, in the header of the file."""
-FORMAT = 1
-"""Of the tables below; a file of a newer one is refused."""
 PATIENCE_SECONDS = 10.0
 """How long another program may write before this one gives up."""
 
-TABLES = """
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file holds."""
+
+    name: str
+    application: int
+    """In the header of the file."""
+    format: int
+    """Of the tables; a file of a newer one is refused."""
+    tables: str
+    """SQL that makes them; the first is `meta`, of names and values."""
+    setting: str
+    """With which a person says where it is."""
+
+
+_META = """
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
 );
+"""
+
+GALLERY = Kind(
+    name="gallery",
+    application=0x506F7274,  # `Port`
+    format=1,
+    setting="gallery.path",
+    tables=_META
+    + """
 CREATE TABLE people (
     id TEXT PRIMARY KEY,
     name_digest BLOB NOT NULL UNIQUE,
@@ -58,15 +80,36 @@ CREATE TABLE probes (
     taken REAL NOT NULL
 );
 CREATE INDEX probes_person ON probes (person);
-"""
+""",
+)
+
+VISITORS = Kind(
+    name="file of visitors",
+    application=0x506F7256,  # `PorV`
+    format=1,
+    setting="gallery.path, beside which it lies",
+    tables=_META
+    + """
+CREATE TABLE visitors (
+    id TEXT PRIMARY KEY,
+    model TEXT NOT NULL,
+    model_version TEXT NOT NULL,
+    model_sha256 TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    taken REAL NOT NULL
+);
+CREATE INDEX visitors_taken ON visitors (taken);
+""",
+)
 
 
-def create(path: Path, meta: dict[str, bytes]) -> None:
-    """Make an empty gallery; one that another process makes at the same time stays.
+def create(path: Path, meta: dict[str, bytes], kind: Kind = GALLERY) -> None:
+    """Make an empty file; one that another process makes at the same time stays.
 
     Args:
         path: of the file; its folder is made, too.
         meta: what the table `meta` shall hold.
+        kind: what it is for.
 
     Raises:
         OutputError: it cannot be made.
@@ -77,10 +120,10 @@ def create(path: Path, meta: dict[str, bytes]) -> None:
         try:
             os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as database:
-                database.executescript(f"BEGIN; {TABLES}")
+                database.executescript(f"BEGIN; {kind.tables}")
                 database.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-                database.execute(f"PRAGMA application_id = {APPLICATION}")
-                database.execute(f"PRAGMA user_version = {FORMAT}")
+                database.execute(f"PRAGMA application_id = {kind.application}")
+                database.execute(f"PRAGMA user_version = {kind.format}")
                 database.execute("COMMIT")
                 database.execute("PRAGMA journal_mode = WAL")
             settle(draft, path)
@@ -89,11 +132,11 @@ def create(path: Path, meta: dict[str, bytes]) -> None:
                 draft.with_name(draft.name + leftover).unlink(missing_ok=True)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a gallery that is there. The connection is for one thread at a time.
+def connect(path: Path, kind: Kind = GALLERY) -> sqlite3.Connection:
+    """Open a file that is there. The connection is for one thread at a time.
 
     Raises:
-        GalleryError: it is damaged, no gallery, or of a newer format.
+        GalleryError: it is damaged, not of this kind, or of a newer format.
     """
     with plain_words(path):
         # mode=rw: never makes an empty file in the place of one that has gone.
@@ -107,12 +150,14 @@ def connect(path: Path) -> sqlite3.Connection:
         try:
             (application,) = database.execute("PRAGMA application_id").fetchone()
             (version,) = database.execute("PRAGMA user_version").fetchone()
-            if application != APPLICATION:
-                raise GalleryError(f"{path}: not a gallery of Porter; set another gallery.path")
-            if version > FORMAT:
+            if application != kind.application:
+                raise GalleryError(
+                    f"{path}: not a {kind.name} of Porter; set another {kind.setting}"
+                )
+            if version > kind.format:
                 raise GalleryError(
                     f"{path}: written by a newer Porter (format {version}, this one knows "
-                    f"{FORMAT}); update Porter"
+                    f"{kind.format}); update Porter"
                 )
             for setting in ("foreign_keys = ON", "secure_delete = ON", "temp_store = MEMORY"):
                 database.execute(f"PRAGMA {setting}")

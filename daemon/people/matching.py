@@ -22,7 +22,7 @@ from daemon.people.normalisation import (
     UNRELATED,
     CohortNorm,
     Statistics,
-    load_cohort,
+    make_norm,
     stranger_distance,
 )
 from daemon.people.records import Template, name_key
@@ -55,9 +55,7 @@ def make_matcher(
         ConfigError: the card has no threshold for the false match rate that is asked for.
         ModelError: the encoder's cohort is damaged.
     """
-    norm = None
-    if card.normalise and card.cohort is not None:
-        norm = CohortNorm(load_cohort(card.beside(card.cohort.file)), card.cohort.nearest)
+    norm = make_norm(card)
     usual = NORMALISED_MARGIN if norm else DISTANCE_MARGIN
     margin = usual if settings.margin is None else settings.margin
     decoy_margin = usual if settings.decoy_margin is None else settings.decoy_margin

@@ -74,6 +74,17 @@ class CohortNorm:
         return np.asarray((seen[0] + seen[1]) / 2, np.float32)
 
 
+def make_norm(card: EncoderCard) -> CohortNorm | None:
+    """What normalises the scores of an encoder; None where they are distances.
+
+    Raises:
+        ModelError: the cohort is damaged.
+    """
+    if not card.normalise or card.cohort is None:
+        return None
+    return CohortNorm(load_cohort(card.beside(card.cohort.file)), card.cohort.nearest)
+
+
 def stranger_distance(card: EncoderCard, share: float) -> float:
     """Squared distance that so small a share of pairs of strangers is below, for an encoder.
 

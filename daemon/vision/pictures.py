@@ -16,10 +16,14 @@ SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 """Files that count as pictures in a folder."""
 
 
-def list_pictures(given: Iterable[Path]) -> list[Path]:
+def list_pictures(given: Iterable[Path], *, recursive: bool = False) -> list[Path]:
     """The files that are meant: files as they are, of folders their pictures in order of names.
 
     Patterns such as `*.jpg` are resolved, too, for where no shell did. Nothing is listed twice.
+
+    Args:
+        given: files, folders and patterns.
+        recursive: whether folders inside of folders count, too; links to folders do not.
 
     Raises:
         SourceError: a folder cannot be listed or holds no pictures, or nothing fits a pattern.
@@ -27,7 +31,7 @@ def list_pictures(given: Iterable[Path]) -> list[Path]:
     files: dict[Path, None] = {}
     for path in given:
         if path.is_dir():
-            files |= dict.fromkeys(pictures_of(path))
+            files |= dict.fromkeys(pictures_of(path, recursive=recursive))
         elif has_magic(str(path)) and not path.exists():
             # Path.glob takes no absolute patterns.
             found = sorted(Path(each) for each in glob(str(path), recursive=True))  # noqa: PTH207
@@ -39,14 +43,14 @@ def list_pictures(given: Iterable[Path]) -> list[Path]:
     return list(files)
 
 
-def pictures_of(folder: Path) -> list[Path]:
-    """The pictures of a folder, in the order of their names.
+def pictures_of(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """The pictures of a folder, in the order of their names; of folders inside of it if asked.
 
     Raises:
         SourceError: it cannot be listed or holds none.
     """
     try:
-        entries = sorted(folder.iterdir())
+        entries = sorted(folder.rglob("*") if recursive else folder.iterdir())
     except OSError as error:
         raise SourceError(f"{folder}: cannot be listed: {error.strerror}") from None
     pictures = [each for each in entries if each.suffix.lower() in SUFFIXES]

@@ -85,6 +85,15 @@ class Visitor:
     challenge: Challenge | None = None
     passed: bool = False
     """Whether the challenge is passed; it counts once the pictures after it agree, too."""
+    stranger: tuple[npt.NDArray[np.float32], float, float | None] | None = None
+    """Embedding, wall time, and score of the nearest person, when it was agreed that it is nobody
+    who is known."""
+
+    @property
+    def stays_unknown(self) -> bool:
+        """Whether nothing was ever agreed on but that it is nobody who is known."""
+        verdicts = [each for each in self.said if isinstance(each, Verdict)]
+        return not self.flat and all(each.decision == "unknown" for each in verdicts)
 
 
 class Recognizer:
@@ -105,6 +114,7 @@ class Recognizer:
         *,
         live: bool,
         continuity: float,
+        keep: Callable[[npt.NDArray[np.float32], float, float | None], None] | None = None,
     ) -> None:
         """Look for whom it is asked to.
 
@@ -112,7 +122,10 @@ class Recognizer:
             live: whether the pictures come by the wall clock.
             continuity: squared distance from one picture of a face to the next from which it is
                 somebody else's.
+            keep: takes the face of a stranger who has gone: embedding (d,), wall time, and score of
+                the nearest person; must return at once.
         """
+        self._keep = keep
         self._continuity = continuity
         self._detector = detector
         self._encoder = encoder
@@ -156,6 +169,11 @@ class Recognizer:
         """Forget whom it follows, as after a gap."""
         self._forget(self._tracker.reset())
 
+    def finish(self) -> None:
+        """No picture will come any more: whoever is there now goes as they are."""
+        for visitor in self._visitors.values():
+            self._keep_stranger(visitor)
+
     def begin_challenge(self, asked: DoorChallenge) -> None:
         """Watch whether a tracked face turns as it was asked to."""
         visitor = self._visitors.get(asked.track)
@@ -183,8 +201,14 @@ class Recognizer:
 
     def _forget(self, gone: list[Track]) -> None:
         for track in gone:
-            self._visitors.pop(track.number, None)
+            visitor = self._visitors.pop(track.number, None)
             self._tell(inputs.TrackLost(track=track.number))
+            if visitor is not None:
+                self._keep_stranger(visitor)
+
+    def _keep_stranger(self, visitor: Visitor) -> None:
+        if self._keep is not None and visitor.stranger is not None and visitor.stays_unknown:
+            self._keep(*visitor.stranger)
 
     def _judge(self, frame: Frame, track: Track) -> None:
         crop = self._encoder.align(frame.image, track.face.landmarks)
@@ -254,6 +278,8 @@ class Recognizer:
             nearest = "nobody is known" if match.score is None else f"score {match.score:.3f}"
             message = f"{nearest}, at most {match.threshold:.3f} is a match"
             self._tell(inputs.Unknown(track=track.number, message=message))
+            if visitor.probe is not None:
+                visitor.stranger = visitor.probe, frame.taken, match.score
             if news:
                 self._publish(
                     FaceUnknown(

@@ -17,6 +17,7 @@ from daemon.inference import choose_providers
 from daemon.people.capture import COMMAND, CaptureDesk, CaptureOrder, Observer
 from daemon.people.normalisation import stranger_distance
 from daemon.people.roster import Roster
+from daemon.people.visitor_keeper import VisitorKeeper
 from daemon.vision.detector import open_detector
 from daemon.vision.encoder import open_encoder
 from daemon.vision.examination import Examiner
@@ -31,6 +32,7 @@ class Change:
 
     recognizer: Recognizer
     roster: Roster
+    keeper: VisitorKeeper
     examiner: Examiner
     camera: CameraConfig | None
     """None: the camera stays as it is."""
@@ -68,6 +70,7 @@ class Sight:
         self.cards: list[ModelCard] = []
         loaded = self.prepare(config)
         self._recognizer, self._roster = loaded.recognizer, loaded.roster
+        self._keeper = loaded.keeper
         self.pipeline = CameraPipeline(config.camera, self._recognizer, publish, looking, finished)
         self._desk = self._make_desk(loaded.examiner, config)
 
@@ -78,6 +81,7 @@ class Sight:
             SourceError: it cannot be had.
         """
         self.pipeline.open()
+        self._keeper.start()
 
     def resolve(self, identity: str) -> str | None:
         """The person whom a claim names, if there is one."""
@@ -127,7 +131,10 @@ class Sight:
         self.pipeline.do(keep)
 
     def close(self) -> None:
-        """Let go of the gallery."""
+        """Let go of the gallery, and of the file of visitors."""
+        if not self.pipeline.is_alive():
+            self._recognizer.finish()
+        self._keeper.close()
         self._roster.close()
 
     def follow(self, phase: Phase) -> None:
@@ -153,6 +160,7 @@ class Sight:
         detector = open_detector(config.faces.detector, providers, threads)
         encoder = open_encoder(config.faces.encoder, providers, threads)
         self.cards = [detector.card, encoder.card]
+        keeper = VisitorKeeper(config.gallery, config.visitors, encoder.card)
         roster = Roster(config.gallery, encoder.card, config.faces)
         recognizer = Recognizer(
             detector,
@@ -163,14 +171,18 @@ class Sight:
             self._tell,
             live=config.camera.pace == "realtime",
             continuity=stranger_distance(encoder.card, STRANGERS_ALIKE),
+            keep=keeper.keep if config.visitors.enabled else None,
         )
         examiner = Examiner(detector, encoder, config.faces.quality)
         same = config.camera == self._config.camera
-        return Change(recognizer, roster, examiner, None if same else config.camera)
+        return Change(recognizer, roster, keeper, examiner, None if same else config.camera)
 
     def change(self, change: Change, config: Config) -> None:
         """Look with what was prepared from now on."""
         self._roster.close()
+        self._keeper.close()
         self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
+        self._keeper = change.keeper
+        self._keeper.start()
         self._desk = self._make_desk(change.examiner, config)
         self.pipeline.do(lambda: self.pipeline.change(change.recognizer, change.camera))

@@ -1,0 +1,165 @@
+"""Strangers who came to the door: their embeddings, encrypted, for a limited time.
+
+A file of its own beside the gallery, sealed with the gallery's key: whatever happens to it, the
+gallery is not touched and the door does not wait. There are no pictures and no names in it. What
+the file shows without the key: how many faces there are, when they came, and by which encoder.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from daemon.errors import GalleryError
+from daemon.people import database
+from daemon.people.database import VISITORS, plain_words, transaction
+from daemon.people.gallery import gallery_path
+from daemon.people.keys import Key, load_key
+from daemon.people.records import EncoderId, Vector
+from daemon.people.sealing import SealBroken, Sealer
+from daemon.people.settings import GalleryConfig, VisitorsConfig
+
+DAY_SECONDS = 86_400.0
+_CHECK = b"porter visitors"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A stranger's face, once at the door."""
+
+    id: str
+    vector: Vector
+    """(dimension,) of length 1."""
+    taken: float
+    """Seconds, as of :func:`time.time`."""
+
+
+def visitors_path(gallery: GalleryConfig) -> Path:
+    """Where the strangers of a configuration are kept, or would be."""
+    return gallery_path(gallery).with_name("visitors.db")
+
+
+def open_visitors(gallery: GalleryConfig, settings: VisitorsConfig) -> Visitors:
+    """Open the file of visitors; an empty one is made if there is none.
+
+    Raises:
+        GalleryError: it cannot be used; the message says why and what to do.
+        OutputError: it cannot be made.
+    """
+    there = gallery_path(gallery).exists() or visitors_path(gallery).exists()
+    return Visitors(visitors_path(gallery), load_key(gallery.key, create=not there), settings)
+
+
+class Visitors:
+    """The open file, for one thread at a time."""
+
+    def __init__(self, path: Path, key: Key, settings: VisitorsConfig) -> None:
+        self.path = path
+        self._settings = settings
+        self._sealer = Sealer(key.secret)
+        if not path.exists():
+            check = self._sealer.seal(_CHECK, "visitors", "check")
+            database.create(path, {"check": check}, VISITORS)
+        self._database = database.connect(path, VISITORS)
+        try:
+            self._check(key)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def __enter__(self) -> Visitors:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def keep(self, vector: Vector, encoder: EncoderId, taken: float) -> None:
+        """Keep a face, and erase what is too old or too much.
+
+        Args:
+            vector: (dimension,) of length 1.
+            encoder: that made it.
+            taken: when, as of :func:`time.time`.
+        """
+        id = secrets.token_hex(8)
+        sealed = self._sealer.seal(
+            np.ascontiguousarray(vector, "<f4").tobytes(), "visitors", id, encoder.sha256
+        )
+        with plain_words(self.path), transaction(self._database):
+            self._database.execute(
+                "INSERT INTO visitors VALUES (?, ?, ?, ?, ?, ?)",
+                (id, encoder.name, encoder.version, encoder.sha256, sealed, taken),
+            )
+        self.expire()
+
+    def expire(self) -> int:
+        """Erase what is older than the configuration allows, or too much; how many that was."""
+        return self._delete(
+            "taken < ? OR id NOT IN (SELECT id FROM visitors ORDER BY taken DESC, rowid DESC"
+            " LIMIT ?)",
+            time.time() - self._settings.keep_days * DAY_SECONDS,
+            self._settings.at_most,
+        )
+
+    def all(self, encoder: EncoderId) -> list[Seen]:
+        """Everybody of an encoder, in the order in which they came.
+
+        Raises:
+            GalleryError: something in the file was changed without the key, or is damaged.
+        """
+        with plain_words(self.path):
+            rows = self._database.execute(
+                "SELECT id, vector, taken FROM visitors WHERE model_sha256 = ? AND taken >= ?"
+                " ORDER BY taken, rowid",
+                (encoder.sha256, time.time() - self._settings.keep_days * DAY_SECONDS),
+            ).fetchall()
+        return [
+            Seen(id, np.frombuffer(self._open(sealed, id, encoder), "<f4"), taken)
+            for id, sealed, taken in rows
+        ]
+
+    def forget(self, ids: Sequence[str] | None = None) -> int:
+        """Erase some, or everything, for good; how many that was."""
+        if ids is None:
+            return self._delete("TRUE")
+        return sum(self._delete("id = ?", each) for each in ids)
+
+    def _delete(self, condition: str, *values: object) -> int:
+        with plain_words(self.path):
+            with transaction(self._database):
+                count = self._database.execute(
+                    f"DELETE FROM visitors WHERE {condition}", values
+                ).rowcount
+            # What is deleted is overwritten; the journal must not keep it either.
+            database.empty_journal(self._database)
+        return count
+
+    def _check(self, key: Key) -> None:
+        with plain_words(self.path):
+            row = self._database.execute("SELECT value FROM meta WHERE name = 'check'").fetchone()
+        try:
+            right = row is not None and self._sealer.open(row[0], "visitors", "check") == _CHECK
+        except SealBroken:
+            right = False
+        if not right:
+            raise GalleryError(
+                f"{self.path}: the key {key.path} does not fit these visitors; put back the key "
+                "that they were kept with, or remove the file"
+            )
+
+    def _open(self, sealed: bytes, id: str, encoder: EncoderId) -> bytes:
+        try:
+            return self._sealer.open(sealed, "visitors", id, encoder.sha256)
+        except SealBroken:
+            raise GalleryError(
+                f"{self.path}: was changed or damaged; porter visitors forget --all, or remove it"
+            ) from None
