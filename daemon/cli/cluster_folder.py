@@ -81,7 +81,7 @@ def write_folder(
             sections.append(Section("not good enough to be compared", poor))
         for name in (FACTS, PAGE):
             (out / name).unlink(missing_ok=True)  # else a link there would lead elsewhere
-        write_html(out / PAGE, _heading(pile), sections, notes, ELBOW)
+        write_html(out / PAGE, _heading(pile), sections, notes, (out / ELBOW).read_bytes())
         written += [PAGE, ELBOW]
         content = {"made_by": MADE_BY, **facts, "written": written}
         text = json.dumps(content, indent=2, ensure_ascii=False)

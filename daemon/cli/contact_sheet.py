@@ -26,7 +26,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy"
-      content="default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'">
+      content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
   body {{ font: 14px/1.4 sans-serif; margin: 2em; color: #222; background: #fff }}
@@ -65,7 +65,11 @@ class Section:
 
 
 def write_html(
-    path: Path, title: str, sections: Sequence[Section], notes: Sequence[str] = (), figure: str = ""
+    path: Path,
+    title: str,
+    sections: Sequence[Section],
+    notes: Sequence[str] = (),
+    figure: bytes = b"",
 ) -> None:
     """Write a page that needs nothing else: the faces are inside.
 
@@ -74,7 +78,7 @@ def write_html(
         title: of the page.
         sections: of faces.
         notes: lines below the title.
-        figure: name of a picture beside the page, shown at its end.
+        figure: PNG, shown at the end.
 
     Raises:
         OutputError: it cannot be written.
@@ -84,7 +88,8 @@ def write_html(
         body += [f"<h2>{escape(section.title)}</h2>", "<section>"]
         body += [*map(_figure, section.tiles), "</section>"]
     if figure:
-        body.append(f'<p><img class="wide" src="{quote(figure)}" alt="{escape(figure)}"></p>')
+        source = b64encode(figure).decode()
+        body.append(f'<p><img class="wide" src="data:image/png;base64,{source}" alt=""></p>')
     text = PAGE.format(title=escape(title), body="\n".join(body))
     try:
         path.write_text(text, encoding="utf-8", errors="replace")
@@ -99,10 +104,11 @@ def draw(path: Path, sections: Sequence[Section]) -> None:
         OutputError: it cannot be written.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = list(_rows(sections))
-    figure = Figure(figsize=(1.3 * ACROSS, 1.8 * max(1, len(rows))), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.12)
+    size = (1.3 * ACROSS, 1.8 * max(1, len(rows)))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.12))
     axes = figure.subplots(max(1, len(rows)), ACROSS, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +18,7 @@ from hypothesis import strategies as st
 
 from daemon.cli.face_plot import around
 from tests.cli.conftest import Place
+from tests.faces import draw, write_picture
 from tests.people.people import vector
 
 
@@ -157,3 +162,64 @@ def test_as_a_program(known: Place) -> None:
     done = subprocess.run([*command, known.folder / "none.png"], capture_output=True, text=True)
     assert done.returncode == 66
     assert done.stderr.splitlines()[-1] == "porter: error: no picture could be compared"
+
+
+@pytest.fixture
+def album(known: Place) -> Path:
+    """A folder of pictures: of both, of Ada in a folder inside, of a stranger, and broken."""
+    folder = known.folder / "album"
+    (folder / "inside").mkdir(parents=True)
+    write_picture(folder / "both.png", draw(1, 2))
+    write_picture(folder / "stranger.png", draw(9))
+    write_picture(folder / "inside" / "ada $1.png", draw(1, noise=8, seed=40))
+    (folder / "broken.jpg").write_bytes(b"no")
+    return folder
+
+
+def test_every_face_of_a_folder_in_a_table(known: Place, album: Path) -> None:
+    said = known("identify", "--folder", album, "--csv", "-")
+    assert said.code == 1, said
+    rows = list(csv.DictReader(io.StringIO(said.out)))
+    assert [(Path(each["picture"]).name, each["decision"], each["person"]) for each in rows] == [
+        ("both.png", "match", "Ada"),
+        ("both.png", "match", "Bob"),
+        ("stranger.png", "unknown", ""),
+    ]
+    assert all(float(each["score"]) >= 0 and float(each["width"]) > 60 for each in rows)
+    assert "1 of 3 pictures skipped" in said.err
+    table = known.folder / "who.csv"
+    said = known("identify", "--folder", album, "--recursive", "--csv", table, "--json")
+    assert len(json.loads(said.out)["faces"]) == 4
+    assert len(table.read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("name", ["sheet.html", "sheet.png"])
+def test_a_contact_sheet_of_a_folder(known: Place, album: Path, name: str) -> None:
+    sheet = known.folder / name
+    said = known("identify", "--folder", album, "--recursive", "--sheet", sheet)
+    assert said.code == 1, said
+    if sheet.suffix == ".png":
+        picture = cv2.imread(str(sheet))
+        assert picture is not None
+        assert picture.shape[1] > 800
+        return
+    page = sheet.read_text()
+    assert re.findall("<h2>(.*?)</h2>", page) == ["Ada", "Bob", "unknown"]
+    assert page.count("data:image/jpeg") == 4
+    assert 'href="album/inside/ada%20%241.png"' in page
+
+
+def test_a_sheet_that_cannot_be_written_is_one_line(known: Place, album: Path) -> None:
+    for option in ("--sheet", "--csv"):
+        said = known("identify", "--folder", album, option, known.folder / "none" / "x.html")
+        assert said.code == 74
+        assert "cannot be written" in said.err
+
+
+def test_folders_and_patterns_everywhere(known: Place, album: Path) -> None:
+    assert known("verify", "Ada", album / "inside").code == 0
+    assert known("verify", "Ada", album / "inside" / "*.png", "--provider", "cpu").code == 0
+    assert known("identify").code == 2
+    assert known("identify", "--folder", album / "none").code == 66
+    said = known("enroll", "Cleo", album / "inside", "--force", "--provider", "cpu")
+    assert said.code == 0, said

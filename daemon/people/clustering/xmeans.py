@@ -23,6 +23,9 @@ from daemon.people.clustering.kmeans import Labels, Points, improve, kmeans
 
 VARIANCE_KEPT = 0.95
 """Share of the variance that the principal components hold in which faces are clustered."""
+LEAST_COMPONENTS = 32
+"""As far as there are so many: of few faces, two or three hold nearly all, and in those the little
+that is left of each person looks like more people."""
 INDEPENDENT = 0.65
 """Share of those components that counts in the likelihood. Pictures of a person do not lie in a
 sphere: they spread along some directions (pose, light) more than along others, so that their
@@ -88,7 +91,8 @@ def components(vectors: Points) -> Points:
     centred = vectors - vectors.mean(0)
     _, strengths, axes = np.linalg.svd(centred, full_matrices=False)
     held = np.cumsum(strengths**2) / max(float((strengths**2).sum()), LEAST_VARIANCE)
-    return np.asarray(centred @ axes[: int((held < VARIANCE_KEPT).sum()) + 1].T)
+    count = max(int((held < VARIANCE_KEPT).sum()) + 1, LEAST_COMPONENTS)
+    return np.asarray(centred @ axes[:count].T)
 
 
 def _grow(points: Points, start: int, most: int, independent: float, seed: int) -> Labels:
