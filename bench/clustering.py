@@ -25,8 +25,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from bench.common import json_option, need, plain_errors, shared_option, show, table
+from daemon.cli.elbow_plot import draw_elbow
 from daemon.config import load_config
 from daemon.people.clustering.density import dense
+from daemon.people.clustering.elbow import elbow as bend
+from daemon.people.clustering.elbow import inertia, tried
 from daemon.people.clustering.graph import LINK_FMR, link, whisper
 from daemon.people.clustering.grouping import group
 from daemon.people.clustering.kmeans import Labels, kmeans
@@ -74,9 +77,12 @@ class Score:
 @click.option("--pictures", type=click.IntRange(2), default=20, show_default=True, help="Of each.")
 @click.option("--draws", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--choose", is_flag=True, help="Compare settings, on other people.")
+@click.option("--elbow", type=click.Path(path_type=Path), help="Draw the elbow of the first draw.")
 @shared_option
 @json_option
-def main(pictures: int, draws: int, choose: bool, shared: Path, as_json: bool) -> None:
+def main(
+    pictures: int, draws: int, choose: bool, elbow: Path | None, shared: Path, as_json: bool
+) -> None:
     """Adjusted Rand index, purity and number of groups of each method."""
     with plain_errors():
         folder = need(shared / "data/faces", "the shared pictures of faces")
@@ -90,6 +96,8 @@ def main(pictures: int, draws: int, choose: bool, shared: Path, as_json: bool) -
         for name, method in methods.items():
             labels = method(pile, chosen)
             tries[name].append(score(pile.persons[chosen], labels))
+    if elbow is not None:
+        _draw_elbow(pile, _draw(pile.persons, pictures, np.random.default_rng(0)), elbow)
     means = {name: _mean(found) for name, found in tries.items()}
     facts = {
         "people": len(people(faces)),
@@ -184,6 +192,15 @@ def _draw(
             yield rng.permutation(np.flatnonzero(persons == person))[:pictures]
 
     return np.concatenate(list(some()))
+
+
+def _draw_elbow(pile: Pile, chosen: npt.NDArray[np.intp], path: Path) -> None:
+    people = len(np.unique(pile.persons[chosen]))
+    vectors = pile.vectors[chosen]
+    ks = tried(2 * people)
+    curve = bend(ks, [inertia(vectors, k) for k in ks])
+    with plain_errors():
+        draw_elbow(curve, people, path, "people that there are")
 
 
 def _mean(found: list[Score]) -> dict[str, float]:

@@ -8,8 +8,16 @@ from daemon.errors import OutputError
 from daemon.people.clustering.elbow import Elbow
 
 
-def draw_elbow(elbow: Elbow, found: int, path: Path) -> None:
-    """Draw how the inertia of k-means falls with k, where it bends, and how many were found.
+def draw_elbow(
+    elbow: Elbow, count: int, path: Path, counted: str = "people that were found"
+) -> None:
+    """Draw how the inertia of k-means falls with k, where it bends, and another number beside it.
+
+    Args:
+        elbow: the curve.
+        count: of people.
+        path: of the picture.
+        counted: what `count` is.
 
     Raises:
         OutputError: it cannot be written.
@@ -22,7 +30,7 @@ def draw_elbow(elbow: Elbow, found: int, path: Path) -> None:
     axis.axvline(
         elbow.knee, color="tab:orange", linestyle="--", label=f"knee of the curve: {elbow.knee}"
     )
-    axis.axvline(found, color="tab:green", linestyle=":", label=f"people that were found: {found}")
+    axis.axvline(count, color="tab:green", linestyle=":", label=f"{counted}: {count}")
     axis.set(xlabel="k, groups", ylabel="inertia (sum of squared distances)")
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=8)
