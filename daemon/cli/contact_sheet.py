@@ -6,13 +6,12 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from daemon.errors import OutputError
-from daemon.vision.frames import Image
-from daemon.vision.thumbnail import jpeg
 
 COLOURS = {"match": "#2ca02c", "unknown": "#d62728", "unsure": "#ff7f0e", "rejected": "#7f7f7f"}
 """By decision."""
@@ -48,8 +47,8 @@ PAGE = """<!doctype html>
 class Tile:
     """A face on a sheet."""
 
-    thumbnail: Image
-    """(side, side, 3) BGR."""
+    thumbnail: bytes
+    """JPEG."""
     caption: str
     link: str | None = None
     """Relative path of the picture that it is from; None: no link."""
@@ -126,7 +125,7 @@ def draw(path: Path, sections: Sequence[Section]) -> None:
 
 
 def _figure(tile: Tile) -> str:
-    source = b64encode(jpeg(tile.thumbnail)).decode()
+    source = b64encode(tile.thumbnail).decode()
     image = f'<img src="data:image/jpeg;base64,{source}" alt="" style="border-color:{tile.colour}">'
     if tile.link is not None:
         image = f'<a href="{escape(quote(tile.link, errors="surrogateescape"))}">{image}</a>'
@@ -143,7 +142,9 @@ def _rows(sections: Sequence[Section]) -> Iterator[tuple[str, Sequence[Tile]]]:
 
 
 def _tile(axis: Any, tile: Tile) -> None:
-    axis.imshow(tile.thumbnail[..., ::-1])
+    from matplotlib.image import imread
+
+    axis.imshow(imread(BytesIO(tile.thumbnail), "jpeg"))
     axis.axis("on")
     axis.set_xticks([])
     axis.set_yticks([])

@@ -28,7 +28,8 @@ class Seen:
     """A face in a picture of the pile."""
 
     photo: Path
-    thumbnail: Image
+    thumbnail: bytes
+    """JPEG of the face alone."""
     examined: Examined
 
     def facts(self) -> dict[str, Any]:

@@ -23,8 +23,8 @@ class Compared:
     photo: Path
     image: Image | None
     """All of the picture, if it was to be kept."""
-    thumbnail: Image
-    """The face alone."""
+    thumbnail: bytes
+    """JPEG of the face alone."""
     examined: Examined
     match: Match
 

@@ -13,15 +13,15 @@ MARGIN = 0.25
 """What is shown around the face's box, as a share of its longer side."""
 
 
-def thumbnail(image: Image, box: npt.NDArray[np.floating]) -> Image:
-    """Cut out a face.
+def thumbnail(image: Image, box: npt.NDArray[np.floating]) -> bytes:
+    """Cut out a face; compressed, so that those of a large pile fit into memory.
 
     Args:
         image: (height, width, 3) BGR.
         box: (4,) x, y, width, height in pixels; may reach beyond the picture.
 
     Returns:
-        (112, 112, 3) BGR; what lies outside of the picture is the colour of its edge.
+        JPEG of 112 x 112 pixels; what lies outside of the picture is the colour of its edge.
     """
     import cv2
 
@@ -37,14 +37,7 @@ def thumbnail(image: Image, box: npt.NDArray[np.floating]) -> Image:
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(small, np.uint8)
-
-
-def jpeg(image: Image) -> bytes:
-    """A picture (height, width, 3) BGR as JPEG."""
-    import cv2
-
-    done, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    done, coded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])
     assert done, "OpenCV writes JPEG"
     return coded.tobytes()
 

@@ -47,6 +47,7 @@ def test_what_is_rejected_is_named_with_the_reason(place: Place) -> None:
     place.enrol("Bob", 2)
     (place.folder / "broken.jpg").write_bytes(b"no picture")
     good = place.photo("good", 1)
+    good.with_name("again.png").write_bytes(good.read_bytes())
     said = place(
         "enroll",
         "Ada",
@@ -55,6 +56,7 @@ def test_what_is_rejected_is_named_with_the_reason(place: Place) -> None:
         place.folder / "broken.jpg",
         place.folder / "missing.jpg",
         good,
+        good.with_name("again.png"),
         good,
         place.photo("bob", 2, noise=3),
         place.photo("other", 3),
@@ -69,7 +71,7 @@ def test_what_is_rejected_is_named_with_the_reason(place: Place) -> None:
         ("two.png", "2 faces, and none much larger"),
         (str(place.folder / "broken.jpg"), "not a picture, or damaged"),
         (str(place.folder / "missing.jpg"), "cannot be read: No such file"),
-        ("good.png", "the same picture as good.png"),
+        ("again.png", "the same picture as good.png"),
         ("bob.png", "looks like Bob, who is enrolled"),
         ("other.png", "does not look like good.png"),
     ]
