@@ -42,7 +42,7 @@ class Presence:
         Returns:
             How many there are, if that is to be said.
         """
-        while self.seen and len(self.seen) > count and time - self.seen[-1] > hold:
+        while self.seen and time - self.seen[-1] > hold:
             self.seen.pop()
         certain = min(count, self.before)
         more = certain > len(self.seen)
@@ -72,6 +72,8 @@ class ObjectWatch:
         self._model = f"{detector.card.name} {detector.card.version}"
         self._presences = {name: Presence() for name in detector.classes}
         self._looked: float | None = None
+        # Gone is what a look did not find, not what nobody looked for.
+        self._hold = max(settings.hold_seconds, 2 * settings.every_seconds)
 
     @property
     def attentive(self) -> bool:
@@ -88,7 +90,7 @@ class ObjectWatch:
         found = self._detector.detect(frame.image)
         for name, presence in self._presences.items():
             own = [each for each in found if each.name == name]
-            count = presence.update(len(own), frame.time, self._settings.hold_seconds)
+            count = presence.update(len(own), frame.time, self._hold)
             if count is not None:
                 self._say(own[0], count, frame)
 

@@ -1,0 +1,112 @@
+"""`porter detect`: objects in pictures and videos, from the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tests.cli.conftest import Place
+from tests.faces import write_picture
+from tests.objects import CELL, street, write_colour_detector, write_video
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def street_place(place: Place) -> Place:
+    model = write_colour_detector(place.folder / "models")
+    place.configure(f"inference: {{provider: cpu}}\nobjects: {{model: {model}}}\n")
+    return place
+
+
+def test_a_line_for_each_object(street_place: Place) -> None:
+    file = write_picture(street_place.folder / "a.png", street(("dog", 2, 3), ("person", 7, 5)))
+    said = street_place("detect", file)
+    assert said.code == 0
+    dog, person = sorted(said.out.splitlines())
+    assert dog.startswith(f"{file}: dog 1.00 at {2 * CELL},{3 * CELL} {CELL}x{CELL}")
+    assert person.startswith(f"{file}: person")
+
+
+def test_json_is_coco_and_what_cannot_be_read_is_skipped_and_counted(street_place: Place) -> None:
+    folder = street_place.folder / "pictures"
+    folder.mkdir()
+    write_picture(folder / "a.png", street(("dog", 2, 3)))
+    write_picture(folder / "c.png", street())
+    (folder / "b.jpg").write_bytes(b"no picture")
+    said = street_place("detect", folder, folder / "none.jpg", "--json")
+    assert said.code == 0
+    assert "b.jpg: not a picture, or damaged" in said.err
+    assert "2 of 4 pictures skipped" in said.err
+    facts = json.loads(said.out)
+    assert [Path(each["file_name"]).name for each in facts["images"]] == ["a.png", "c.png"]
+    (found,) = facts["annotations"]
+    names = {each["id"]: each["name"] for each in facts["categories"]}
+    assert names[found["category_id"]] == "dog"
+    assert found["image_id"] == facts["images"][0]["id"]
+    assert found["bbox"] == pytest.approx([2 * CELL, 3 * CELL, CELL, CELL], abs=1)
+    assert found["score"] > 0.9
+
+
+def test_pictures_are_drawn_and_equal_names_do_not_collide(street_place: Place) -> None:
+    out = street_place.folder / "out"
+    for name in ("one", "two"):
+        (street_place.folder / name).mkdir()
+        write_picture(street_place.folder / name / "a.png", street(("dog", 2, 3)))
+    said = street_place("detect", street_place.folder / "one", f"{street_place.folder}/t*/*.png",
+                        "--out", out)  # fmt: skip
+    assert said.code == 0
+    assert sorted(each.name for each in out.iterdir()) == ["a-2.jpg", "a.jpg", "objects.json"]
+    drawn = cv2.imread(str(out / "a.jpg"))
+    assert drawn is not None
+    edge = drawn[3 * CELL + CELL // 2, 2 * CELL]
+    assert edge.tolist() != pytest.approx([90, 90, 90], abs=20), "a box is drawn there"
+
+
+def test_a_video_is_looked_at_and_drawn_from_end_to_end(street_place: Place) -> None:
+    pictures = [street(("dog", column, 3)) for column in range(6)]
+    video = write_video(street_place.folder / "walk.avi", pictures)
+    out = street_place.folder / "out"
+    said = street_place("detect", video, "--json", "--out", out)
+    assert said.code == 0
+    facts = json.loads(said.out)
+    assert [each["frame"] for each in facts["images"]] == list(range(6))
+    assert facts["images"][5]["seconds"] == pytest.approx(0.5)
+    left = [each["bbox"][0] for each in facts["annotations"]]
+    assert left == pytest.approx([CELL * column for column in range(6)], abs=2)
+    drawn = cv2.VideoCapture(str(out / "walk.mp4"))
+    assert int(drawn.get(cv2.CAP_PROP_FRAME_COUNT)) == 6
+
+
+def test_nothing_that_can_be_read_is_an_error(street_place: Place) -> None:
+    (street_place.folder / "a.mp4").write_bytes(b"")
+    said = street_place("detect", street_place.folder / "a.mp4")
+    assert said.code == 66
+    assert "the file is empty; skipped" in said.err
+
+
+def test_a_folder_that_cannot_be_made_is_named(street_place: Place) -> None:
+    file = write_picture(street_place.folder / "a.png", street())
+    said = street_place("detect", file, "--out", file / "out")
+    assert said.code == 74
+
+
+def test_no_torch_is_needed(tmp_path: Path) -> None:
+    picture = write_picture(tmp_path / "a.png", street(("dog", 2, 3)))
+    model = write_colour_detector(tmp_path / "models")
+    program = (
+        "import sys\nfrom daemon.cli.main import porter\n"
+        f"try: porter(['detect', {str(picture)!r}, '--model', {str(model)!r}])\n"
+        "except SystemExit as done: assert not done.code\n"
+        "assert 'onnxruntime' in sys.modules and 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert ": dog 1.00" in done.stdout
