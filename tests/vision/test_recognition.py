@@ -59,6 +59,7 @@ class World:
     def __init__(self, **settings: Any) -> None:
         self.said: list[Any] = []
         self.told: list[inputs.Input] = []
+        self.kept: list[tuple[Vector, float, float | None]] = []
         self._heads: list[Head] = []
         self._embedded: list[Vector] = []
         self.time = 0.0
@@ -79,6 +80,7 @@ class World:
             self.told.append,
             live=True,
             continuity=1.2,
+            keep=lambda *stranger: self.kept.append(stranger),
         )
 
     def identify(self, probe: Vector) -> Match:
@@ -367,3 +369,47 @@ def test_the_face_of_an_event_can_be_had_while_it_is_there() -> None:
     assert np.array_equal(probe, ADA)
     assert world.recognizer.probe(2) is None
     assert world.of(FaceSeen)[0].box[2] > 60
+
+
+def test_a_stranger_is_handed_on_once_when_they_have_gone() -> None:
+    world = World()
+    for _ in range(12):
+        world.show(Head(EVE))
+    assert not world.kept
+    for _ in range(10):
+        world.show()
+    ((vector, taken, score),) = world.kept
+    np.testing.assert_array_equal(vector, EVE)
+    assert taken == pytest.approx(1e9 + 1.2)
+    assert score == pytest.approx(2.0)
+
+
+def test_whoever_is_still_there_at_the_end_is_handed_on_too() -> None:
+    world = World()
+    for _ in range(5):
+        world.show(Head(EVE))
+    world.recognizer.finish()
+    assert len(world.kept) == 1
+
+
+@pytest.mark.parametrize("known", [ADA, person(0, 1, 0.5)], ids=["recognised", "unsure"])
+def test_who_was_ever_more_than_unknown_while_followed_is_no_stranger(known: Vector) -> None:
+    world = World()
+    far = known + 1.8 * EVE  # on a bad picture: near enough to be the same face, too far to match
+    for look in (far / np.linalg.norm(far), known):
+        for _ in range(6):
+            world.show(Head(np.asarray(look, np.float32)))
+    for _ in range(10):
+        world.show()
+    assert len(world.of(FaceUnknown)) == 1
+    assert len(world.of(FaceRecognized)) + len(world.of(FaceUnsure)) == 1
+    assert len(world.of(FaceSeen)) == 1, "it was one face all the time"
+    assert not world.kept
+
+
+def test_who_is_seen_too_shortly_to_agree_is_not_handed_on() -> None:
+    world = World()
+    world.show(Head(EVE))
+    for _ in range(10):
+        world.show()
+    assert not world.kept
