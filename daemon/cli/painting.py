@@ -165,7 +165,7 @@ def _paint_one(
         pictures = counted(painter.film(source, size, colours=colours))
         with click.progressbar(
             pictures,
-            length=source.length,
+            length=max(0, source.promised) or None,
             label=content.name,
             file=sys.stderr,
             hidden=not sys.stderr.isatty(),
