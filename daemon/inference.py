@@ -81,11 +81,14 @@ def _preload(runtime: Any) -> None:
         log.debug("%s", line)
 
 
-def open_session(path: Path, providers: list[str], threads: int = 1) -> ort.InferenceSession:
+def open_session(
+    path: Path, providers: list[str], threads: int = 1, *, reuse_memory: bool = False
+) -> ort.InferenceSession:
     """Load a model.
 
     Threads do not spin while they wait for work, so that a daemon without work costs nothing, and
-    no arena keeps memory that a small graph does not need.
+    no arena keeps memory that a small graph does not need; `reuse_memory` has one for a large graph
+    that runs often, which is then much faster.
 
     Raises:
         ModelError: the file cannot be read, or is not a graph that this ONNX Runtime can run.
@@ -95,7 +98,7 @@ def open_session(path: Path, providers: list[str], threads: int = 1) -> ort.Infe
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; warnings are about how a graph was optimised
-    options.enable_cpu_mem_arena = False
+    options.enable_cpu_mem_arena = reuse_memory
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session: ort.InferenceSession = runtime.InferenceSession(

@@ -15,6 +15,9 @@ COMMANDS = {
     "trunk": "export.trunk.cli",
     "wake": "export.wake.cli",
     "facedetect": "export.faces.cli",
+    "features": "export.features.cli",
+    "convert-vgg19": "export.features.cli",
+    "style": "export.style.cli",
     "evaluate": "export.evaluate_cli",
 }
 """Where each command lives; imported only when it is called, since torch takes seconds to load."""
@@ -31,7 +34,7 @@ class Commands(click.Group):
         """Import a command; None if there is no such."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

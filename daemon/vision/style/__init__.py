@@ -1,0 +1,1 @@
+"""Style transfer: a picture painted in the manner of another."""

@@ -1,0 +1,1 @@
+"""Feed-forward networks that paint in one style at once."""
