@@ -49,6 +49,7 @@ def features(
             --teacher squeezenet.onnx --out models/
     """
     torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True
     recipe = quick_recipe(seed) if quick else FeatureRecipe(seed=seed)
     recipe = replace(
         recipe,

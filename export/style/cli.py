@@ -63,6 +63,7 @@ def style(
         porter-export style --style hokusai.jpg --pictures photos/ --out my-models/
     """
     torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True
     name = name or f"style-{picture.stem.replace('_', '-')}"
     recipe = quick_recipe(seed) if quick else StyleRecipe(seed=seed)
     recipe = replace(

@@ -41,7 +41,7 @@ class StyleRecipe:
     """Longest side of the style picture: a smaller one gives smaller strokes."""
     content: float = 1.0
     style: float = 10.0
-    variation: float = 1.0
+    variation: float = 3.0
     """Weights of the terms of the loss."""
     shape: Shape = field(default_factory=Shape)
     seed: int = 0

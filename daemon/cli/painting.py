@@ -1,0 +1,264 @@
+"""What `porter style` does with its contents: where paintings go, progress, and the report."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.pictures import Skipped, progress
+from daemon.errors import OutputError, SourceError
+from daemon.vision.frames import Image
+from daemon.vision.pictures import list_pictures, read_image
+from daemon.vision.style.fast import Painter, open_painter
+from daemon.vision.style.gradient import Loss, open_gradient
+from daemon.vision.style.optimise import require_scipy
+from daemon.vision.style.transfer import Manner, Painting, Transfer
+from daemon.vision.video import VideoSource
+from daemon.vision.writing import VIDEO_CODECS, write_image, write_video
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells give it: 128 and the number of the signal."""
+PREVIEWS = 20
+"""Pictures that `--preview` writes for each painting."""
+ALL_PICTURES = 1_000.0
+"""More pictures a second than any video has: none is left out."""
+
+
+class Report:
+    """What was painted and what was skipped, for people or as JSON."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.skipped = Skipped()
+        self.interrupted = False
+        self._as_json = as_json
+        self._painted: list[dict[str, Any]] = []
+
+    def add(self, content: Path, out: Path, seconds: float, **facts: Any) -> None:
+        """A painting was written."""
+        told = {"content": str(content), "out": str(out), "seconds": round(seconds, 3), **facts}
+        self._painted.append(told)
+        if not self._as_json:
+            click.echo(f"{content} -> {out} ({seconds:.1f} s{_losses(facts)})")
+
+    def finish(self) -> int:
+        """Print the rest; returns the exit code.
+
+        Raises:
+            SourceError: nothing was painted, and nobody interrupted.
+        """
+        if self._as_json:
+            facts = {
+                "paintings": self._painted,
+                "skipped": self.skipped.messages,
+                "interrupted": self.interrupted,
+            }
+            click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        total = len(self._painted) + len(self.skipped.messages)
+        if self.interrupted:
+            click.echo("interrupted", err=True)
+            return INTERRUPTED
+        self.skipped.sum_up(total)
+        return 0
+
+
+def paint_slowly(
+    given: Sequence[Path],
+    out: Path,
+    features: str,
+    providers: list[str],
+    threads: int,
+    report: Report,
+    manner: Manner,
+    preview: Path | None,
+) -> None:
+    """Optimise a painting for each content; the last of those given is the style.
+
+    Raises:
+        SourceError: the style cannot be read, or a folder or pattern holds nothing.
+        ModelError: the feature network cannot be used.
+        OutputError: a painting cannot be written.
+        PorterError: SciPy is missing.
+    """
+    *contents, style = given
+    if manner.optimiser == "lbfgs":
+        require_scipy()
+    places = _places(list_pictures(contents), out, several=_several(contents))
+    picture = read_image(style)
+    graph = open_gradient(features, providers, threads)
+    transfer = Transfer(graph, picture, manner)
+    for content, place in places:
+        try:
+            image = read_image(content)
+        except SourceError as error:
+            report.skipped(str(error))
+            continue
+        began = time.perf_counter()
+        try:
+            painting = _watched(transfer, image, manner, content, preview)
+        except KeyboardInterrupt:
+            report.interrupted = True
+            return
+        write_image(place, painting.image)
+        report.add(content, place, time.perf_counter() - began, **_facts(painting))
+        if painting.interrupted:
+            report.interrupted = True
+            return
+
+
+def paint_fast(
+    given: Sequence[Path],
+    out: Path,
+    model: str,
+    providers: list[str],
+    threads: int,
+    report: Report,
+    *,
+    size: int | None,
+    colours: bool,
+) -> None:
+    """Paint each content, pictures and videos, with a feed-forward network.
+
+    Raises:
+        SourceError: a folder or pattern holds nothing.
+        ModelError: the network cannot be used.
+        OutputError: a painting cannot be written.
+    """
+    places = _places(list_pictures(given), out, several=_several(given))
+    painter = open_painter(model, providers, threads)
+    try:
+        with progress(places, "painting") as bar:
+            for content, place in bar:
+                try:
+                    _paint_one(painter, content, place, report, size, colours)
+                except SourceError as error:
+                    report.skipped(str(error))
+    except KeyboardInterrupt:
+        report.interrupted = True
+
+
+def _paint_one(
+    painter: Painter, content: Path, place: Path, report: Report, size: int | None, colours: bool
+) -> None:
+    began = time.perf_counter()
+    if content.suffix.lower() not in VIDEO_CODECS:
+        write_image(place, painter.paint(read_image(content), size, colours=colours))
+        report.add(content, place, time.perf_counter() - began)
+        return
+    source = VideoSource(content, ALL_PICTURES, paced=False)
+    source.open()
+    count = 0
+
+    def counted(pictures: Iterator[Image]) -> Iterator[Image]:
+        nonlocal count
+        for picture in pictures:
+            count += 1
+            yield picture
+
+    try:
+        pictures = counted(painter.film(source, size, colours=colours))
+        with click.progressbar(
+            pictures,
+            length=source.length,
+            label=content.name,
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
+        ) as bar:
+            write_video(place, bar, source.rate)
+    finally:
+        source.close()
+        if count:
+            report.add(content, place, time.perf_counter() - began, pictures=count)
+
+
+def _watched(
+    transfer: Transfer, image: Image, manner: Manner, content: Path, preview: Path | None
+) -> Painting:
+    """Paint under a progress bar that shows the terms of the loss, with previews if wanted."""
+    every = max(1, manner.steps // PREVIEWS)
+    if preview is not None:
+        _make_folder(preview)
+    with click.progressbar(
+        length=manner.steps,
+        label=content.name,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        item_show_func=lambda loss: None if loss is None else _terms(loss),
+    ) as bar:
+
+        def watch(step: int, loss: Loss, picture: Callable[[], Image]) -> None:
+            bar.update(1, loss)
+            if preview is not None and (step % every == 0 or step in (1, manner.steps)):
+                write_image(preview / f"{content.stem}-{step:04d}.jpg", picture())
+
+        return transfer.paint(image, watch)
+
+
+def _several(given: Sequence[Path]) -> bool:
+    """Whether OUT is a folder because of what was given, even if that is one file at last."""
+    return len(given) > 1 or given[0].is_dir() or not given[0].exists()
+
+
+def _places(contents: Sequence[Path], out: Path, *, several: bool) -> list[tuple[Path, Path]]:
+    """Each content with the file of its painting.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    if not (out.is_dir() or (several and not out.suffix)):
+        if len(contents) > 1:
+            raise OutputError(f"{out}: {len(contents)} paintings need a folder; name one with -o")
+        _make_folder(out.parent)
+        return [(contents[0], out)]
+    _make_folder(out)
+    taken: set[str] = set()
+    places = []
+    for content in contents:
+        video = content.suffix.lower() in VIDEO_CODECS
+        suffix = ".mp4" if video else ".jpg"
+        name, number = f"{content.stem}{suffix}", 1
+        while name in taken:
+            number += 1
+            name = f"{content.stem}-{number}{suffix}"
+        taken.add(name)
+        place = out / name
+        if place.exists() and place.samefile(content):
+            raise OutputError(f"{place}: would be painted over; name another folder with -o")
+        places.append((content, place))
+    return places
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from None
+
+
+def _facts(painting: Painting) -> dict[str, Any]:
+    return {
+        "steps": painting.steps,
+        "start": asdict(painting.start),
+        "loss": asdict(painting.loss),
+        "interrupted": painting.interrupted,
+    }
+
+
+def _losses(facts: dict[str, Any]) -> str:
+    if "loss" not in facts:
+        return f", {facts['pictures']} pictures" if "pictures" in facts else ""
+    start, loss = facts["start"], facts["loss"]
+    return (
+        f", {facts['steps']} steps, style {start['style']:.3g} -> {loss['style']:.3g}, "
+        f"content {loss['content']:.3g}"
+    )
+
+
+def _terms(loss: Loss) -> str:
+    return f"style {loss.style:.4f} content {loss.content:.3f} rough {loss.variation:.4f}"

@@ -1,0 +1,77 @@
+"""Writes pictures and videos, through OpenCV; what is written appears whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from daemon.errors import OutputError
+from daemon.vision.frames import Image
+from daemon.vision.pictures import SUFFIXES, quiet
+
+VIDEO_CODECS = {".avi": "MJPG", ".mkv": "mp4v", ".mov": "mp4v", ".mp4": "mp4v"}
+"""Files that count as videos, and how they are coded: what OpenCV's wheels bring themselves."""
+QUALITY = 95
+"""Of JPEG and WebP."""
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write a picture in the format that its name says.
+
+    Raises:
+        OutputError: the name says no format, or the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise OutputError(f"{path}: no picture's name; use one of {', '.join(sorted(SUFFIXES))}")
+    options = {".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY]}.get(
+        suffix, [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if suffix in (".jpg", ".jpeg") else []
+    )
+    coded = cv2.imencode(suffix, image, options)[1]
+    partial = path.with_name(f".{path.name}.tmp")
+    try:
+        partial.write_bytes(coded.tobytes())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def write_video(path: Path, pictures: Iterable[Image], rate: float) -> int:
+    """Write a video of pictures of one size; returns how many there were.
+
+    What fails among the pictures, an interruption too, is raised when the video of those before it
+    is complete.
+
+    Raises:
+        OutputError: the name says no format, or the file cannot be written.
+    """
+    codec = VIDEO_CODECS.get(path.suffix.lower())
+    if codec is None:
+        raise OutputError(f"{path}: no video's name; use one of {', '.join(VIDEO_CODECS)}")
+    quiet()
+    partial = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    writer: cv2.VideoWriter | None = None
+    count = 0
+    try:
+        for picture in pictures:
+            if writer is None:
+                height, width = picture.shape[:2]
+                writer = cv2.VideoWriter(
+                    str(partial), cv2.VideoWriter.fourcc(*codec), rate, (width, height)
+                )
+                if not writer.isOpened():
+                    raise OutputError(f"{path}: cannot be written; is the folder there?")
+            writer.write(np.ascontiguousarray(picture))
+            count += 1
+    finally:
+        if writer is not None:
+            writer.release()
+        if count:
+            partial.replace(path)
+        else:
+            partial.unlink(missing_ok=True)
+    return count
