@@ -103,7 +103,7 @@ def test_every_setting_is_in_the_table_with_its_default():
 
 def test_every_exit_code_is_in_the_table():
     kinds = (each for each in PorterError.__subclasses__() if each.__module__.startswith("daemon."))
-    codes = {each.exit_code for each in kinds} | {0, 1, 2}
+    codes = {each.exit_code for each in kinds} | {0, 1, 2, 130}
     text = page("configure.md").partition("## Exit codes")[2]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.M)} == codes
     assert {int(code) for code in re.findall(r"^ +(\d+)  ", porter.epilog or "", re.M)} == codes

@@ -55,6 +55,7 @@ Exit codes:
   74  events cannot be written: full disk, closed pipe
   77  the gallery cannot be used: damaged, a wrong key, or one others can read
   78  the configuration is wrong
+ 130  porter style was interrupted; the best so far was written
 """
 
 

@@ -101,7 +101,7 @@ def paint_slowly(
             continue
         began = time.perf_counter()
         try:
-            painting = _watched(transfer, image, manner, content, preview)
+            painting = _watched(transfer, image, manner, place.stem, preview)
         except KeyboardInterrupt:
             report.interrupted = True
             return
@@ -178,7 +178,7 @@ def _paint_one(
 
 
 def _watched(
-    transfer: Transfer, image: Image, manner: Manner, content: Path, preview: Path | None
+    transfer: Transfer, image: Image, manner: Manner, name: str, preview: Path | None
 ) -> Painting:
     """Paint under a progress bar that shows the terms of the loss, with previews if wanted."""
     every = max(1, manner.steps // PREVIEWS)
@@ -186,7 +186,7 @@ def _watched(
         _make_folder(preview)
     with click.progressbar(
         length=manner.steps,
-        label=content.name,
+        label=name,
         file=sys.stderr,
         hidden=not sys.stderr.isatty(),
         item_show_func=lambda loss: None if loss is None else _terms(loss),
@@ -195,7 +195,7 @@ def _watched(
         def watch(step: int, loss: Loss, picture: Callable[[], Image]) -> None:
             bar.update(1, loss)
             if preview is not None and (step % every == 0 or step in (1, manner.steps)):
-                write_image(preview / f"{content.stem}-{step:04d}.jpg", picture())
+                write_image(preview / f"{name}-{step:04d}.jpg", picture())
 
         return transfer.paint(image, watch)
 

@@ -145,7 +145,7 @@ def read(path: Path) -> FeatureNetwork:
     try:
         model = onnx.load(str(path))
         facts = json.loads(next(e.value for e in model.metadata_props if e.key == METADATA_KEY))
-        stored = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+        stored = {each.name: numpy_helper.to_array(each).copy() for each in model.graph.initializer}
         names = [name.split("_")[1].split(".") for name in stored if name.startswith("weight_")]
         blocks: list[list[tuple[Floats, Floats]]] = []
         for block, place in sorted((int(first), int(second)) for first, second in names):
@@ -175,8 +175,9 @@ def check_parity(network: FeatureNetwork, path: Path, side: int = 96, seed: int 
     rng = np.random.default_rng(seed)
     # Coarse, middling and fine noise: of pictures that are alike, only rounding would be compared.
     image, content, style = (
-        np.kron(rng.random((1, 3, side // grain, side // grain), np.float32), np.ones((grain, grain)))
-        .astype(np.float32)
+        np.kron(
+            rng.random((1, 3, side // grain, side // grain), np.float32), np.ones((grain, grain))
+        ).astype(np.float32)
         for grain in (4, 16, 1)
     )
     weights = rng.uniform(0.5, 2.0, len(TERMS)).astype(np.float32)
@@ -262,7 +263,7 @@ def _backward(graph: Drawing, layers: Sequence[_Layer | None]) -> str:
         if not given:
             continue
         whole = graph("Sum", *given) if len(given) > 1 else given[0]
-        active = graph("Mul", whole, graph("Sign", layer.output))
+        active = graph("Mul", whole, graph("HardSigmoid", layer.output, alpha=1e30, beta=0.0))
         gradient = graph("Conv", active, _turned(graph, layer.weight), pads=[1, 1, 1, 1])
     assert gradient is not None, "there is at least one layer"
     return gradient

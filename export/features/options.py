@@ -40,9 +40,7 @@ def learning_options(command: Command) -> Command:
         click.option(
             "--terms", multiple=True, help="A line for the card: a source of pictures, its terms."
         ),
-        click.option(
-            "--work", type=click.Path(path_type=Path), help="Folder of weights and logs."
-        ),
+        click.option("--work", type=click.Path(path_type=Path), help="Folder of weights and logs."),
         click.option("--threads", default=2, show_default=True, help="Of PyTorch, on a CPU."),
         click.option(
             "--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True

@@ -70,9 +70,7 @@ def run(
     return ship(network, out, name, licence, told)
 
 
-def ship(
-    network: FeatureNetwork, out: Path, name: str, licence: str, told: dict[str, Any]
-) -> Path:
+def ship(network: FeatureNetwork, out: Path, name: str, licence: str, told: dict[str, Any]) -> Path:
     """Write file and card of a network, and compare the file's gradient with PyTorch's."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.onnx"

@@ -136,9 +136,7 @@ def export(painter: Painter, path: Path, name: str) -> None:
     save(program.model_proto, path, described)
 
 
-def check_parity(
-    painter: Painter, path: Path, sizes: Sequence[tuple[int, int]] = SIZES
-) -> float:
+def check_parity(painter: Painter, path: Path, sizes: Sequence[tuple[int, int]] = SIZES) -> float:
     """The largest difference of file and network, of pixels of 0 to 1.
 
     Raises:

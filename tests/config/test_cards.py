@@ -24,8 +24,9 @@ from daemon.config import WordOverride
 from daemon.errors import ConfigError, ModelError
 from daemon.paths import shipped_models
 from daemon.vision.cards import DetectorCard, EncoderCard
+from daemon.vision.style.cards import FastStyleCard, GradientCard
 
-CARDS = (WakeCard, EncoderCard, DetectorCard)
+CARDS = (WakeCard, EncoderCard, DetectorCard, GradientCard, FastStyleCard)
 CONTENT = b"an ONNX graph, as far as a checksum is concerned"
 
 

@@ -27,9 +27,7 @@ class Canvas:
 
     def cut(self, painted: Floats) -> Image:
         """The picture without its frame: (height, width, 3) BGR, uint8."""
-        inner = painted[
-            0, :, self.top : self.top + self.height, self.left : self.left + self.width
-        ]
+        inner = painted[0, :, self.top : self.top + self.height, self.left : self.left + self.width]
         pixels = np.rint(255 * np.clip(inner, 0, 1)).astype(np.uint8)
         return np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))
 
@@ -58,9 +56,7 @@ def framed(image: Image, multiple: int, margin: int = 0) -> Canvas:
     # Mirroring needs no more pixels than there are; a tiny picture's frame repeats its edge.
     small = max(tall - height, wide - width) > min(height, width)
     method = cv2.BORDER_REPLICATE if small else cv2.BORDER_REFLECT_101
-    whole = cv2.copyMakeBorder(
-        image, top, tall - height - top, left, wide - width - left, method
-    )
+    whole = cv2.copyMakeBorder(image, top, tall - height - top, left, wide - width - left, method)
     pixels = np.ascontiguousarray(whole[:, :, ::-1].transpose(2, 0, 1), np.float32) / 255
     return Canvas(pixels[None], top, left, height, width)
 

@@ -19,7 +19,7 @@ Evaluate = Callable[[Floats], tuple[Loss, Floats]]
 Report = Callable[[int, Loss, Floats], None]
 """Number of the step from 1 on, its loss, and its picture."""
 
-CORRECTIONS = 8
+CORRECTIONS = 4
 """Pairs of steps and gradients that L-BFGS remembers: each costs two pictures of memory."""
 RATE = 0.02
 """Of Adam, in brightness of 0 to 1; falls to a tenth."""

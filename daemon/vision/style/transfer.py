@@ -19,7 +19,7 @@ Watch = Callable[[int, Loss, Callable[[], Image]], None]
 
 LARGEST = 1_024
 """Pixels of the longest side at most: the memory of a run stays below 2 GB."""
-MARGIN = 16
+MARGIN = 8
 """Pixels of frame around the picture: at its edge the network sees a border that is not there."""
 
 

@@ -1,0 +1,197 @@
+"""`porter style`, as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.vision.painters import scene, write_features, write_negative
+from tests.vision.pictures import write_video
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    write_features(folder)
+    write_negative(folder)
+    return folder
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    cv2.imwrite(str(tmp_path / "content.png"), scene(1, 90, 60))
+    cv2.imwrite(str(tmp_path / "style.png"), scene(2, 64, 64, 2))
+    return tmp_path
+
+
+def start(models: Path, *arguments: str | Path, **more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "daemon.cli.main", "style", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"PORTER_MODELS": str(models)} | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def style(models: Path, *arguments: str | Path, **more: str) -> tuple[int, str, str]:
+    process = start(models, *arguments, **more)
+    out, err = process.communicate(timeout=100)
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+def test_one_painting(models, room):
+    out = room / "new" / "painted.jpg"
+    code, said, err = style(
+        models, room / "content.png", room / "style.png", "-o", out,
+        "--size", "64", "--steps", "20", "--preview", room / "steps",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "20 steps, style" in said
+    assert cv2.imread(str(out)).shape == (43, 64, 3)
+    assert (room / "steps/painted-0001.jpg").exists()
+    assert (room / "steps/painted-0020.jpg").exists()
+
+
+def test_several_contents_and_a_broken_one(models, room):
+    contents = room / "contents"
+    contents.mkdir()
+    for number in range(2):
+        cv2.imwrite(str(contents / f"{number}.png"), scene(number))
+    (contents / "empty.jpg").touch()
+    (contents / "text.jpg").write_text("no picture")
+    code, said, err = style(
+        models, contents, room / "style.png", "-o", room / "out", "--json",
+        "--size", "64", "--steps", "8", "--optimiser", "adam", "--keep-colours",
+    )  # fmt: skip
+    assert code == 0, err
+    facts = json.loads(said)
+    assert [Path(each["out"]).name for each in facts["paintings"]] == ["0.jpg", "1.jpg"]
+    assert all(each["loss"]["total"] < each["start"]["total"] for each in facts["paintings"])
+    assert len(facts["skipped"]) == 2
+    assert "2 of 4 pictures skipped" in err
+
+
+def test_names_that_meet_in_one_folder_are_numbered(models, room):
+    other = room / "other"
+    other.mkdir()
+    cv2.imwrite(str(other / "content.png"), scene(9))
+    code, _, err = style(
+        models, "--fast", "negative", room / "content.png", other / "content.png",
+        "-o", room / "out",
+    )  # fmt: skip
+    assert code == 0, err
+    assert {each.name for each in (room / "out").iterdir()} == {"content.jpg", "content-2.jpg"}
+
+
+def test_painting_at_once(models, room):
+    out = room / "painted.png"
+    code, said, err = style(models, "--fast", "negative", room / "content.png", "-o", out)
+    assert code == 0, err
+    assert "painted.png" in said
+    np.testing.assert_array_equal(cv2.imread(str(out)), 255 - scene(1, 90, 60))
+
+
+def test_a_video_is_painted_picture_by_picture(models, room):
+    video = write_video(room / "walk.avi", [scene(each, 64, 48) for each in range(7)])
+    out = room / "painted.mp4"
+    code, said, err = style(models, "--fast", "negative", video, "-o", out, "--json")
+    assert code == 0, err
+    assert json.loads(said)["paintings"][0]["pictures"] == 7
+    capture = cv2.VideoCapture(str(out))
+    got, picture = capture.read()
+    assert got
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 7
+    off = np.abs(picture.astype(int) - (255 - scene(0, 64, 48)))
+    assert off.mean() < 25, "the negative, but for what coding loses"
+
+
+def test_an_interruption_keeps_the_best_so_far(models, room):
+    out = room / "painted.jpg"
+    process = start(
+        models, room / "content.png", room / "style.png", "-o", out,
+        "--size", "256", "--steps", "10000", "--preview", room / "steps", "--json",
+    )  # fmt: skip
+    ends = time.monotonic() + 60
+    while not list((room / "steps").glob("*-0001.jpg")):
+        assert time.monotonic() < ends
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    facts = json.loads(said)
+    assert facts["interrupted"]
+    assert facts["paintings"][0]["interrupted"]
+    assert cv2.imread(str(out)) is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        (["content.png", "nothing.png"], 66, "nothing.png: cannot be read"),
+        (["nothing.png", "style.png"], 66, "nothing.png: cannot be read"),
+        (["*.gif", "style.png"], 66, "no file fits this pattern"),
+        (["content.png", "style.png", "--features", "negative"], 65, "style-gradient"),
+        (["content.png", "--fast", "features"], 65, "style-fast"),
+        (["content.png", "--fast", "negativ"], 65, "did you mean 'negative'?"),
+        (["content.png", "--fast", "negative", "--steps", "3"], 2, "--steps: not with --fast"),
+        (["content.png"], 2, "give CONTENT and STYLE"),
+        (["content.png", "style.png", "--size", "2000"], 2, "at most 1024"),
+        (["content.png", "style.png", "-o", "painted.gif"], 74, "no picture's name"),
+        (["content.png", "style.png", "style.png"], 74, "2 paintings need a folder"),
+        (["content.png", "style.png", "-o", "style.png/x.jpg"], 74, "cannot be made"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line(models, room, change, code, says):
+    paths = [str(room / each) if "." in each else each for each in change]
+    quick = [] if "--fast" in change or "--size" in change else ["--size", "64", "--steps", "2"]
+    out = [] if "-o" in change else ["-o", str(room / "painted.jpg")]
+    found, _, err = style(models, *paths, *quick, *out)
+    assert found == code, err
+    assert says in err
+
+
+def test_without_scipy_one_line_says_how_to_get_it(models, room, tmp_path):
+    fake = tmp_path / "fake/scipy"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").write_text("raise ImportError('not here')")
+    path = f"{fake.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    both = (room / "content.png", room / "style.png", "--size", "64", "--steps", "2")
+    code, _, err = style(models, *both, "-o", room / "a.jpg", PYTHONPATH=path)
+    assert code == 1
+    assert "pip install 'porter[desk]'" in err
+    code, _, err = style(
+        models, *both, "-o", room / "a.jpg", "--optimiser", "adam", PYTHONPATH=path
+    )
+    assert code == 0, err
+
+
+def test_neither_torch_nor_onnx_is_imported(models, room):
+    program = (
+        "import sys\nfrom daemon.cli.main import main\n"
+        f"sys.argv[1:] = {['style', str(room / 'content.png'), str(room / 'style.png')]!r} + "
+        f"['-o', {str(room / 'a.jpg')!r}, '--size', '64', '--steps', '3']\n"
+        "try: main()\nexcept SystemExit as done: assert not done.code\n"
+        "heavy = [n for n in ('torch', 'onnx', 'export') if n in sys.modules]\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env=os.environ | {"PORTER_MODELS": str(models)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
