@@ -87,9 +87,9 @@ def open_session(
     """Load a model.
 
     Threads do not spin while they wait for work, so that a daemon without work costs nothing, and
-    no arena keeps memory that a small graph does not need. `reuse_memory` has one, for a large graph
-    that runs often: fetching fresh memory from the system takes it half as long again. Planning all
-    of a run's memory ahead, as ONNX Runtime does else, would take half as much again of it.
+    no arena keeps memory that a small graph does not need. `reuse_memory` has one, for a large
+    graph that runs often: fetching fresh memory from the system takes it half as long again.
+    Planning all of a run's memory ahead, as ONNX Runtime does else, takes half as much again of it.
 
     Raises:
         ModelError: the file cannot be read, or is not a graph that this ONNX Runtime can run.

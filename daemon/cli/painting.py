@@ -189,7 +189,7 @@ def _watched(
         label=name,
         file=sys.stderr,
         hidden=not sys.stderr.isatty(),
-        item_show_func=lambda loss: None if loss is None else _terms(loss),
+        item_show_func=_terms,
     ) as bar:
 
         def watch(step: int, loss: Loss, picture: Callable[[], Image]) -> None:
@@ -260,5 +260,7 @@ def _losses(facts: dict[str, Any]) -> str:
     )
 
 
-def _terms(loss: Loss) -> str:
+def _terms(loss: Loss | None) -> str | None:
+    if loss is None:
+        return None
     return f"style {loss.style:.4f} content {loss.content:.3f} rough {loss.variation:.4f}"

@@ -313,8 +313,8 @@ def _model(graph: Drawing, widths: Sequence[int], content_width: int) -> onnx.Mo
     def value(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
-    picture = [1, CHANNELS, "height", "width"]
-    features = [1, content_width, "rows", "columns"]
+    picture: list[int | str] = [1, CHANNELS, "height", "width"]
+    features: list[int | str] = [1, content_width, "rows", "columns"]
     squares = [[1, width, width] for width in widths]
     inputs = [
         value("image", picture),

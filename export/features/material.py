@@ -130,7 +130,7 @@ def draw(pictures: Pictures, count: int, crop: int, rng: torch.Generator) -> tup
 
 
 def drawn(seed: int, count: int = 240, side: int = 64) -> Material:
-    """Squares, discs, stripes and noise in random colours: enough to try whether all is in place."""
+    """Squares, discs, stripes and noise in random colours, to try whether all is in place."""
     rng = np.random.default_rng(seed)
     images = np.zeros((count, side, side, 3), np.uint8)
     labels = rng.integers(4, size=count)

@@ -56,6 +56,9 @@ class FeatureNetwork:
 class LearningFeatures(nn.Module):
     """The network while it learns: a batch norm behind each convolution."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, widths: Widths = WIDTHS) -> None:
         super().__init__()
         self.blocks = nn.ModuleList()
@@ -90,7 +93,11 @@ class LearningFeatures(nn.Module):
             assert isinstance(block, nn.ModuleList)
             folded = []
             for unit in block:
-                fused = fuse_conv_bn_eval(*unit.eval())
+                assert isinstance(unit, nn.Sequential)
+                conv, norm = unit.eval()
+                assert isinstance(conv, nn.Conv2d)
+                assert isinstance(norm, nn.BatchNorm2d)
+                fused = fuse_conv_bn_eval(conv, norm)
                 assert fused.bias is not None
                 folded.append((_array(fused.weight), _array(fused.bias)))
             blocks.append(tuple(folded))
@@ -147,6 +154,9 @@ class Seen:
 
 class Features(nn.Module):
     """A feature network that has learnt, for others to learn through."""
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, network: FeatureNetwork) -> None:
         super().__init__()

@@ -16,8 +16,8 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from export.clock import Clock, rate_at
-from export.features.material import UNKNOWN, Material, Pictures, draw
 from export.features.graph import write
+from export.features.material import UNKNOWN, Material, Pictures, draw
 from export.features.model import (
     WIDTHS,
     FeatureNetwork,
@@ -99,7 +99,8 @@ def train(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rng = torch.Generator(device).manual_seed(recipe.seed)
     pupil = Pupil(recipe.widths, len(material.classes), teacher is not None)
-    pupil = pupil.to(device, memory_format=torch.channels_last)
+    pupil = pupil.to(device)
+    nn.utils.convert_conv2d_weight_memory_format(pupil, torch.channels_last)
     optimiser = torch.optim.AdamW(_groups(pupil, recipe.decay), recipe.rate, fused=True)
     learning = material.learning.to(device)
     lesson = _lesson(pupil, recipe, learning, teacher.to(device) if teacher else None, rng)

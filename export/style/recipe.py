@@ -83,7 +83,8 @@ def sized(image: npt.NDArray[np.uint8], longest: int) -> npt.NDArray[np.float32]
     factor = longest / max(image.shape[:2])
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     scaled = cv2.resize(image, None, fx=factor, fy=factor, interpolation=method)
-    return np.ascontiguousarray(scaled[:, :, ::-1].transpose(2, 0, 1), np.float32) / 255
+    pixels = scaled[:, :, ::-1].transpose(2, 0, 1).astype(np.float32)
+    return np.ascontiguousarray(pixels / np.float32(255))
 
 
 def ship(painter: Painter, out: Path, name: str, summary: str, told: dict[str, object]) -> Path:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from export.clock import Clock, rate_at
+from export.features.loss import Target, compared, losses
 from export.features.material import Pictures, draw
 from export.features.model import Features, gram
-from export.features.loss import Target, compared, losses
 from export.style.model import Painter, Shape
 
 SAVED_EVERY = 45.0
@@ -72,8 +72,10 @@ def train(
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     rng = torch.Generator(device).manual_seed(recipe.seed)
-    painter = Painter(recipe.shape).to(device, memory_format=torch.channels_last)
-    features = features.to(device, memory_format=torch.channels_last)
+    painter = Painter(recipe.shape).to(device)
+    nn.utils.convert_conv2d_weight_memory_format(painter, torch.channels_last)
+    features = features.to(device)
+    nn.utils.convert_conv2d_weight_memory_format(features, torch.channels_last)
     optimiser = torch.optim.Adam(painter.parameters(), recipe.rate, fused=True)
     learning, grams = learning.to(device), _grams(features, torch.from_numpy(style).to(device))
     clock, step, saved = Clock(recipe.steps, recipe.minutes), 0, time.monotonic()
@@ -123,7 +125,7 @@ def check(
     some = contents.images[:: max(1, len(contents) // CHECKED)][:CHECKED].float() / 255
     some = torch.nn.functional.interpolate(some, size=(side, side), mode="bilinear")
     terms = torch.zeros(3)
-    for image in some.split(1):
+    for image in some[:, None]:
         target = Target(features(image).content, grams)
         painted = losses(features, painter(image), target)
         before = losses(features, image, target)

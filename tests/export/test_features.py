@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import onnx
@@ -169,7 +167,7 @@ def test_what_is_not_vgg19_is_refused(tmp_path, flaw):
     else:
         state = {f"features.{name}": each for name, each in thin_vgg19()[:10].state_dict().items()}
         torch.save(state, path)
-    with pytest.raises(ModelError, match="not .*VGG-19"):
+    with pytest.raises(ModelError, match=r"not .*VGG-19"):
         vgg19.convert(path, drawn(0, 10).learning)
 
 

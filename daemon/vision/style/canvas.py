@@ -57,8 +57,8 @@ def framed(image: Image, multiple: int, margin: int = 0) -> Canvas:
     small = max(tall - height, wide - width) > min(height, width)
     method = cv2.BORDER_REPLICATE if small else cv2.BORDER_REFLECT_101
     whole = cv2.copyMakeBorder(image, top, tall - height - top, left, wide - width - left, method)
-    pixels = np.ascontiguousarray(whole[:, :, ::-1].transpose(2, 0, 1), np.float32) / 255
-    return Canvas(pixels[None], top, left, height, width)
+    pixels = whole[:, :, ::-1].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    return Canvas(np.ascontiguousarray(pixels[None]), top, left, height, width)
 
 
 def keep_colours(painting: Image, content: Image) -> Image:
