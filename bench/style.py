@@ -35,6 +35,7 @@ from daemon.inference import choose_providers
 from daemon.vision.frames import Image
 from daemon.vision.pictures import read_image
 from daemon.vision.style.canvas import framed, scaled
+from daemon.vision.style.cards import TERMS
 from daemon.vision.style.fast import open_painter
 from daemon.vision.style.gradient import Weights, open_gradient
 from daemon.vision.style.optimise import CORRECTIONS
@@ -160,7 +161,7 @@ def in_torch(
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
         off = losses(network, image, target)
-        total = off.total(weights.content, weights.style, weights.variation)
+        total = off.total(*(getattr(weights, term) for term in TERMS))
         total.backward()  # type: ignore[no-untyped-call]
         seen.append(off)
         return total

@@ -104,8 +104,9 @@ def draw(network: FeatureNetwork) -> onnx.ModelProto:
     losses = {"content": _content(graph, content), "style": graph("Sum", *ways)}
     gradient = graph("Div", _backward(graph, layers), deviation)
     losses["variation"], rough = _variation(graph)
+    losses["excess"], beyond = _excess(graph)
     graph.rename(graph("Concat", *(losses[each] for each in TERMS), axis=0), "terms")
-    graph.rename(graph("Add", gradient, rough), "gradient")
+    graph.rename(graph("Sum", gradient, rough, beyond), "gradient")
     graph.rename(content.output, "content_features")
     block, place = network.content
     widths = network.widths
@@ -180,6 +181,7 @@ def check_parity(network: FeatureNetwork, path: Path, side: int = 96, seed: int 
         ).astype(np.float32)
         for grain in (4, 16, 1)
     )
+    image = 1.2 * image - np.float32(0.1)  # some of it darker than black, lighter than white
     weights = rng.uniform(0.5, 2.0, len(TERMS)).astype(np.float32)
     features = Features(network)
     with torch.no_grad():
@@ -306,6 +308,16 @@ def _variation(graph: Drawing) -> tuple[str, str]:
     square = graph("ReduceMean", graph("Mul", "image", laplacian), keepdims=0)
     scale = graph("Div", graph.constant(2.0), _size(graph, "image"))
     pull = graph("Mul", graph("Mul", _weight(graph, "variation"), scale), laplacian)
+    return graph("Reshape", square, graph.constant([1], np.int64)), pull
+
+
+def _excess(graph: Drawing) -> tuple[str, str]:
+    """Mean squared distance of pixels from black or white, beyond them, and its gradient."""
+    inside = graph("Clip", "image", graph.constant(0.0), graph.constant(1.0))
+    beyond = graph("Sub", "image", inside)
+    square = graph("ReduceMean", graph("Mul", beyond, beyond), keepdims=0)
+    scale = graph("Div", graph.constant(2.0), _size(graph, "image"))
+    pull = graph("Mul", graph("Mul", _weight(graph, "excess"), scale), beyond)
     return graph("Reshape", square, graph.constant([1], np.int64)), pull
 
 

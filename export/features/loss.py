@@ -27,10 +27,12 @@ class Losses:
     content: Tensor
     style: Tensor
     variation: Tensor
+    excess: Tensor
 
-    def total(self, content: float, style: float, variation: float) -> Tensor:
+    def total(self, content: float, style: float, variation: float, excess: float = 0.0) -> Tensor:
         """The weighted sum."""
-        return content * self.content + style * self.style + variation * self.variation
+        seen = content * self.content + style * self.style
+        return seen + variation * self.variation + excess * self.excess
 
 
 def losses(features: Features, image: Tensor, target: Target) -> Losses:
@@ -50,6 +52,7 @@ def compared(seen: Seen, image: Tensor, target: Target) -> Losses:
         _share(seen.content.float(), target.content.float()),
         torch.stack(off).mean(),
         (down + across) / image.numel(),
+        (image - image.clamp(0, 1)).square().mean(),
     )
 
 

@@ -10,7 +10,7 @@ from daemon.cards import ModelCard
 from daemon.validation import Settings
 
 CHANNELS = 3
-TERMS = ("content", "style", "variation")
+TERMS = ("content", "style", "variation", "excess")
 """Terms of the loss, in the order in which the gradient graph takes weights and gives values."""
 
 

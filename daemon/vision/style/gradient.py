@@ -3,7 +3,8 @@
 Gatys, Ecker and Bethge, "Image Style Transfer Using Convolutional Neural Networks" (2016). The
 graph holds the feature network and its backward pass (`export/features/graph.py`). Each term is a
 share: 0 is equal to what is wanted, 1 as far from it as nothing at all would be; `variation` is the
-mean squared difference of neighbouring pixels.
+mean squared difference of neighbouring pixels, `excess` that of pixels from black or white, where
+they are beyond.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ class Weights:
     """How much each term of the loss counts."""
 
     content: float = 1.0
-    style: float = 100.0
+    style: float = 50.0
     variation: float = 10.0
+    excess: float = 2000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Loss:
     content: float
     style: float
     variation: float
+    excess: float
     total: float
 
 
@@ -101,9 +104,9 @@ class GradientGraph:
         terms, gradient = self._session.run(
             ["terms", "gradient"], self._feed(image, target, weights), self._only_asked
         )
-        content, style, variation = map(float, terms)
-        total = weights.content * content + weights.style * style + weights.variation * variation
-        return Loss(content, style, variation, total), gradient
+        values = dict(zip(TERMS, map(float, terms), strict=True))
+        total = sum(getattr(weights, term) * value for term, value in values.items())
+        return Loss(**values, total=total), gradient
 
     def _feed(self, image: Floats, target: Seen, weights: Weights) -> dict[str, Floats]:
         styles = {f"style_{place}": gram for place, gram in enumerate(target.grams, 1)}

@@ -89,8 +89,10 @@ class Transfer:
             manner.optimiser,
             lambda step, loss, image: watch(step, loss, lambda: finished(image)),
         )
+        # What is written is cut to what a screen can show, and so is what is said of it.
+        loss, _ = graph.evaluate(np.clip(found.image, 0, 1), target, manner.weights)
         image = finished(found.image)
-        return Painting(image, found.start, found.loss, found.steps, found.interrupted)
+        return Painting(image, found.start, loss, found.steps, found.interrupted)
 
 
 def _start(canvas: Canvas, manner: Manner) -> Floats:
