@@ -7,7 +7,6 @@ import logging
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -21,7 +20,7 @@ from export.convert import OPSET, TOLERANCE, ParityError, save, save_card, sha25
 from export.features.graph import read as read_features
 from export.features.material import drawn, gather
 from export.features.model import Features, equally_loud, random_network
-from export.features.recipe import Sources, plain
+from export.features.recipe import Sources, told_recipe
 from export.style.model import MULTIPLE, Painter, Shape
 from export.style.train import StyleRecipe, train
 
@@ -72,9 +71,10 @@ def run(
         network = equally_loud(random_network(((8,), (12,), (16,), (16,)), recipe.seed), some)
     else:
         network = read_features(features)
+        data.append(f"through the feature network {features.stem}")
     learning, checking = material.learning, material.checking
     painter, figures = train(recipe, Features(network), painted, learning, checking, work)
-    told = {"seed": recipe.seed, "data": data, "recipe": plain(asdict(recipe)), "figures": figures}
+    told = {"seed": recipe.seed, "data": data, "recipe": told_recipe(recipe), "figures": figures}
     return ship(painter, out, name, f"Paints like {style.stem.replace('_', ' ')}", told)
 
 
