@@ -21,6 +21,9 @@ Report = Callable[[int, Loss, Floats], None]
 
 CORRECTIONS = 4
 """Pairs of steps and gradients that L-BFGS remembers: each costs two pictures of memory."""
+FEW_CORRECTIONS = 2
+LARGE = 2_000_000
+"""Numbers in a picture from which on it remembers few, so that memory suffices."""
 RATE = 0.02
 """Of Adam, in brightness of 0 to 1; falls to a tenth."""
 
@@ -125,7 +128,8 @@ def _lbfgs(search: _Search, start: Floats, steps: int) -> None:
     from scipy.optimize import minimize
 
     flat = start.ravel().astype(np.float64)
-    options = {"maxiter": steps, "maxfun": 10 * steps, "maxcor": CORRECTIONS, "ftol": 0, "gtol": 0}
+    corrections = CORRECTIONS if start.size < LARGE else FEW_CORRECTIONS
+    options = {"maxiter": steps, "maxfun": 10 * steps, "maxcor": corrections, "ftol": 0, "gtol": 0}
     while search.steps < steps:
         before = search.steps
         minimize(search, flat, jac=True, method="L-BFGS-B", options=options)
