@@ -89,16 +89,6 @@ class VideoSource:
             self._check_length()
         return None
 
-    @property
-    def rate(self) -> float:
-        """Pictures a second, as the open file says."""
-        return self._rate
-
-    @property
-    def length(self) -> int:
-        """Pictures that the open file promises."""
-        return self._promised
-
     def stop(self) -> None:
         """End with the next picture."""
         self._stopped.set()

@@ -24,9 +24,19 @@ from daemon.config import WordOverride
 from daemon.errors import ConfigError, ModelError
 from daemon.paths import shipped_models
 from daemon.vision.cards import DetectorCard, EncoderCard
+from daemon.vision.light.card import LightCard
+from daemon.vision.objects.card import ObjectCard
 from daemon.vision.style.cards import FastStyleCard, GradientCard
 
-CARDS = (WakeCard, EncoderCard, DetectorCard, GradientCard, FastStyleCard)
+CARDS = (
+    WakeCard,
+    EncoderCard,
+    DetectorCard,
+    LightCard,
+    ObjectCard,
+    GradientCard,
+    FastStyleCard,
+)
 CONTENT = b"an ONNX graph, as far as a checksum is concerned"
 
 
