@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -17,10 +17,11 @@ from daemon.documents import Document
 from daemon.door.settings import ControlConfig, DoorConfig
 from daemon.errors import ConfigError, ModelError
 from daemon.events import CATALOGUE
-from daemon.fields import Backoff, FilePath, ModelName
+from daemon.fields import Backoff, CommandHook, FilePath, ModelName
 from daemon.paths import find_config
 from daemon.people.settings import GalleryConfig
 from daemon.validation import Settings, Text, load, or_empty, problem, suggest
+from daemon.vision.light.settings import LightConfig
 from daemon.vision.settings import CameraConfig, FacesConfig
 
 _EVENT_TYPES = [kind.type for kind in CATALOGUE]
@@ -111,18 +112,6 @@ class InferenceConfig(Settings):
     threads: int = Field(default=1, ge=1, le=64)
 
 
-class CommandHook(Settings):
-    """A local command that runs on an event, without a shell."""
-
-    command: list[Text] = Field(min_length=1)
-    timeout: float = Field(default=10.0, ge=0.1, le=3600)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain_list(cls, value: Any) -> Any:
-        return {"command": value} if isinstance(value, list) else value
-
-
 class EventsConfig(Settings):
     """Where events go besides standard output."""
 
@@ -142,6 +131,7 @@ class Config(Settings):
     wake: WakeConfig = WakeConfig()
     camera: CameraConfig = CameraConfig()
     faces: FacesConfig = FacesConfig()
+    light: LightConfig = LightConfig()
     gallery: GalleryConfig = GalleryConfig()
     door: DoorConfig = DoorConfig()
     control: ControlConfig = ControlConfig()

@@ -31,6 +31,7 @@ from daemon.vision.events import (
     FaceSeen,
     FaceUnknown,
     FaceUnsure,
+    LightChanged,
 )
 
 _run = os.urandom(8).hex()
@@ -166,6 +167,7 @@ Data = (
     | CameraLost
     | CameraRestored
     | CameraBlind
+    | LightChanged
     | FaceSeen
     | FaceRecognized
     | FaceUnknown

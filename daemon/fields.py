@@ -46,3 +46,15 @@ class Backoff(Settings):
         if self.initial > self.maximum:
             raise problem(f"must not be above maximum, which is {self.maximum:g}", "initial")
         return self
+
+
+class CommandHook(Settings):
+    """A local command that runs on an event, without a shell."""
+
+    command: list[Text] = Field(min_length=1)
+    timeout: float = Field(default=10.0, ge=0.1, le=3600)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_list(cls, value: Any) -> Any:
+        return {"command": value} if isinstance(value, list) else value

@@ -27,11 +27,12 @@ from daemon.door.entrance import Entrance
 from daemon.door.events import DoorEvent
 from daemon.errors import PorterError
 from daemon.events import Data, Event, Started, Stopped, WakeDetected, event_source, rfc3339
+from daemon.fields import CommandHook
 from daemon.inference import choose_providers
 from daemon.notify import Notifier, watchdog_seconds
 from daemon.sinks.command import Commands
 from daemon.sinks.jsonl import open_file, standard_output
-from daemon.vision.events import FaceRecognized
+from daemon.vision.events import FaceRecognized, LightChanged
 
 if TYPE_CHECKING:
     from daemon.vision.pipeline import CameraPipeline
@@ -216,6 +217,7 @@ class Service:
                 "source": self._sight.pipeline.description,
                 "people": self._sight.people,
                 "pictures": self._sight.pipeline.pictures,
+                "light": self._sight.light,
             }
             if self._sight
             else None,
@@ -264,7 +266,7 @@ class Service:
         if self._sight:
             self._sight.close()
         self._publish(self._stopped(reason, message), "daemon")
-        slowest = max((hook.timeout for hook in self._config.on.values()), default=0.0)
+        slowest = _slowest(self._config)
         patience = SINK_PATIENCE if reason == "signal" else slowest + SINK_PATIENCE
         self._draining = asyncio.create_task(self._bus.close(patience))
         with contextlib.suppress(asyncio.CancelledError):
@@ -334,7 +336,7 @@ class Service:
             source = None if unchanged else make_source(config.audio)
             orders = Orders(detectors, config.audio.reopen_backoff, source)
             self._pipeline.change(orders)
-        slowest = max((hook.timeout for hook in self._config.on.values()), default=0.0)
+        slowest = _slowest(self._config)
         chore = asyncio.create_task(self._bus.remove(self._replaceable, slowest + SINK_PATIENCE))
         self._chores.add(chore)
         chore.add_done_callback(self._chores.discard)
@@ -350,8 +352,21 @@ def _sinks(config: Config) -> list[Sink]:
     if config.events.path is not None:
         sinks.append(open_file(config.events.path))
     if config.on:
-        sinks.append(Commands(config.on))
+        sinks.append(Commands("commands", lambda event: config.on.get(event.type)))
+    if config.light.hooks:
+        sinks.append(Commands("light commands", lambda event: _light_hook(config, event)))
     return sinks
+
+
+def _light_hook(config: Config, event: Event) -> CommandHook | None:
+    changed = event.data
+    return config.light.rules(changed.light).run if isinstance(changed, LightChanged) else None
+
+
+def _slowest(config: Config) -> float:
+    """Seconds that the most patient command may take."""
+    hooks = (*config.on.values(), *config.light.hooks)
+    return max((hook.timeout for hook in hooks), default=0.0)
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *values: Any) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "people": "List, remove, export people; say when they may come.",
     "verify": "Compare pictures with one person.",
     "identify": "Say who is in pictures.",
+    "daynight": "Tell day from night in pictures.",
     "claim": "Say who is there, before the door looks.",
     "unlock": "Open the door by hand, for a stated time.",
     "lock": "Shut the door by hand.",

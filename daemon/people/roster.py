@@ -59,6 +59,7 @@ class Roster:
         self._settings = gallery
         self._faces = faces
         self._card = encoder
+        self._threshold = encoder.threshold(faces.fmr)
         self._encoder = EncoderId.of(encoder)
         self._nobody = _Known(make_matcher([], encoder, faces), {}, {})
         with open_gallery(gallery) as opened:
@@ -76,11 +77,19 @@ class Roster:
 
     def identify(self, probe: Array) -> Match:
         """Search everybody for a probe, (d,) of length 1 (1:N). For one thread at a time."""
-        return self._known.matcher.identify(probe)
+        return self._matcher.identify(probe)
 
     def verify(self, probe: Array, person: str) -> Match:
         """Compare a probe with one person (1:1). For one thread at a time."""
-        return self._known.matcher.verify(probe, person)
+        return self._matcher.verify(probe, person)
+
+    def adopt(self, faces: FacesConfig) -> None:
+        """Compare at the false match rate of `faces` from now on. For the thread that compares.
+
+        Raises:
+            ConfigError: the encoder has no threshold for it.
+        """
+        self._threshold = self._card.threshold(faces.fmr)
 
     def refusal(self, person: str) -> str | None:
         """Why a person may not come in at this time, in words for people; None: they may."""
@@ -101,6 +110,13 @@ class Roster:
         """Write what waits, and let go of the gallery."""
         self._chores.put(None)
         self._thread.join(2.0)
+
+    @property
+    def _matcher(self) -> Matcher:
+        """The gallery's at the threshold in force, whichever was when the gallery was read."""
+        matcher = self._known.matcher
+        matcher.threshold = self._threshold
+        return matcher
 
     def _keep(self) -> None:
         gallery: Gallery | None = None

@@ -7,10 +7,10 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable
 
-from daemon.config import CommandHook
 from daemon.events import Event
+from daemon.fields import CommandHook
 
 log = logging.getLogger(__name__)
 
@@ -19,23 +19,23 @@ AT_ONCE = 4
 
 
 class Commands:
-    """Runs the command of an event's type.
+    """Runs the command that belongs to an event, if one does.
 
     The command is a list of arguments; no shell sees it. It finds the event as JSON on standard
     input and in PORTER_EVENT, its type in PORTER_EVENT_TYPE. When its time is up, it and everything
     it started is killed.
     """
 
-    name = "commands"
-
-    def __init__(self, hooks: Mapping[str, CommandHook]) -> None:
-        self._hooks = dict(hooks)
+    def __init__(self, name: str, choose: Callable[[Event], CommandHook | None]) -> None:
+        """Run what `choose` gives for an event; `name` is for messages."""
+        self.name = name
+        self._choose = choose
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 
     async def send(self, event: Event) -> None:
         """Start the command, when one of the slots is free."""
-        hook = self._hooks.get(event.type)
+        hook = self._choose(event)
         if hook is None:
             return
         await self._slots.acquire()

@@ -94,8 +94,8 @@ class EncoderCard(ModelCard):
             "input": self.input.model_dump(),
         }
 
-    def threshold(self, fmr: float) -> float:
-        """Highest score that is a match, for a false match rate of one comparison.
+    def threshold(self, fmr: float, setting: str = "faces.fmr") -> float:
+        """Highest score that is a match, for a false match rate that a setting asks for.
 
         Raises:
             ConfigError: the card has no threshold for this rate; the message says which it has.
@@ -104,12 +104,12 @@ class EncoderCard(ModelCard):
             if math.isclose(point.fmr, fmr, rel_tol=1e-6):
                 if point.threshold is None:
                     raise ConfigError(
-                        f"faces.fmr: model {self.name} has no threshold for {fmr:g}: "
+                        f"{setting}: model {self.name} has no threshold for {fmr:g}: "
                         f"{point.reason}; choose {self._rates()}"
                     )
                 return point.threshold
         raise ConfigError(
-            f"faces.fmr: model {self.name} has no threshold for {fmr:g}; choose {self._rates()}"
+            f"{setting}: model {self.name} has no threshold for {fmr:g}; choose {self._rates()}"
         )
 
     def _rates(self) -> str:

@@ -41,6 +41,22 @@ class CameraBlind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LightChanged:
+    """It got day or night in front of the camera, or it was seen for the first time which it is."""
+
+    type: ClassVar[str] = "porter.light.changed"
+
+    light: Literal["day", "night"]
+    """What it is now."""
+    probability: float
+    """Of night, 0 to 1, in the picture that decided."""
+    previous: Literal["day", "night"] | None
+    """What it was before; null at first."""
+    previous_seconds: float | None
+    """For how long it was that; null at first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """What a face in a picture is like."""
 

@@ -54,6 +54,10 @@ class MotionGate:
             self._open_until = time + self._settings.hold_seconds
         return time <= self._open_until
 
+    def adopt(self, settings: MotionConfig) -> None:
+        """Go on under other rules, with the background as it is."""
+        self._settings = settings
+
     def reset(self) -> None:
         """Forget the background, as after a gap."""
         self._shape = ()
@@ -69,6 +73,8 @@ class Blindness:
         self._reported = False
         self.repeated = False
         """Whether the last picture was the same as the one before, pixel by pixel."""
+        self.black = False
+        """Whether nothing could be seen in the last picture."""
 
     def update(self, image: Image, time: float) -> tuple[Reason, float] | None:
         """Take a picture; what is wrong and for how long, once it has been so for long enough."""
@@ -83,8 +89,8 @@ class Blindness:
         elif not self.repeated:
             np.copyto(self._last, grid)
         bright = np.count_nonzero(grid[..., 1] > BLACK_LEVELS)
-        black = bool(bright < 0.01 * grid[..., 1].size)
-        states: tuple[tuple[Reason, bool], ...] = (("black", black), ("frozen", self.repeated))
+        self.black = bool(bright < 0.01 * grid[..., 1].size)
+        states: tuple[tuple[Reason, bool], ...] = (("black", self.black), ("frozen", self.repeated))
         for reason, holds in states:
             if not holds:
                 self._since.pop(reason, None)
@@ -106,4 +112,4 @@ class Blindness:
         """Forget the last picture."""
         self._last = None
         self._since.clear()
-        self._reported = self.repeated = False
+        self._reported = self.repeated = self.black = False

@@ -19,7 +19,7 @@ from daemon.vision.events import CameraBlind, CameraRestored
 from daemon.vision.events import CameraLost as CameraLostEvent
 from daemon.vision.frames import CameraLost, Frame, FrameSource
 from daemon.vision.motion import Blindness, MotionGate
-from daemon.vision.settings import CameraConfig
+from daemon.vision.settings import CameraConfig, MotionConfig
 from daemon.vision.sources import make_source
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,16 @@ class Looker(Protocol):
         """Forget whom it follows, as after a gap."""
 
 
+class Watch(Protocol):
+    """What sees every picture, also where nothing moves."""
+
+    def see(self, frame: Frame) -> None:
+        """Take a picture in which something can be seen."""
+
+    def interrupt(self) -> None:
+        """Nothing can be seen: the camera is covered, or lost."""
+
+
 class CameraPipeline(threading.Thread):
     """Looks until the pictures end, a failure, or :meth:`stop`.
 
@@ -59,6 +69,7 @@ class CameraPipeline(threading.Thread):
         publish: Callable[[Data], None],
         looking: Callable[[], None],
         finished: Callable[[], None],
+        watch: Watch | None = None,
     ) -> None:
         super().__init__(name=f"look at {config.source}", daemon=True)
         self.beats = 0
@@ -69,6 +80,7 @@ class CameraPipeline(threading.Thread):
         """Why it ended, if it did not end well."""
         self._config = config
         self._looker = looker
+        self._watch = watch
         self._publish = publish
         self._looking = looking
         self._finished = finished
@@ -110,13 +122,19 @@ class CameraPipeline(threading.Thread):
         """Call `task` on the thread of the pipeline, between two pictures. From any thread."""
         self._tasks.append(task)
 
-    def change(self, looker: Looker, config: CameraConfig | None) -> None:
-        """Look with `looker` from now on, at the camera of `config` if there is one.
+    def adopt(self, motion: MotionConfig) -> None:
+        """Let other changes count as motion from now on. Call it on the thread of the pipeline."""
+        self._gate.adopt(motion)
+
+    def change(
+        self, looker: Looker, config: CameraConfig | None, watch: Watch | None = None
+    ) -> None:
+        """Look with `looker` and `watch` from now on, at the camera of `config` if there is one.
 
         Call it by :meth:`do`. A camera that cannot be had counts as lost, and is tried again.
         """
         self._looker.reset()
-        self._looker = looker
+        self._looker, self._watch = looker, watch
         if config is None:
             return
         self._source.close()
@@ -168,6 +186,11 @@ class CameraPipeline(threading.Thread):
         blind = self._blindness.update(frame.image, frame.time)
         if blind is not None and self._frames.endless:
             self._publish(CameraBlind(reason=blind[0], seconds=round(blind[1], 1)))
+        if self._watch is not None:
+            if self._blindness.black:
+                self._watch.interrupt()
+            else:
+                self._watch.see(frame)
         moving = self._gate.update(frame.image, frame.time)
         # The same picture again is no new evidence of anything.
         if (moving or self._looker.attentive) and not self._blindness.repeated:
@@ -181,6 +204,8 @@ class CameraPipeline(threading.Thread):
         """Wait for the camera, with longer and longer waits between two attempts."""
         lost_at = time.monotonic()
         self._looker.reset()
+        if self._watch is not None:
+            self._watch.interrupt()
         self._publish(CameraLostEvent(reason=reason))
         for wait in _waits(self._config.reopen_backoff):
             if not self._rest(wait) or self._source is not capture:

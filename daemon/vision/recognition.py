@@ -152,6 +152,14 @@ class Recognizer:
         _, gone = self._tracker.update([], time)
         self._forget(gone)
 
+    def adopt(self, settings: FacesConfig) -> None:
+        """Judge by other rules from now on; what was judged by the old ones counts no more."""
+        if settings == self._settings:
+            return
+        self._settings = settings
+        for visitor in self._visitors.values():
+            visitor.consensus = Consensus(settings.consensus)
+
     def reset(self) -> None:
         """Forget whom it follows, as after a gap."""
         self._forget(self._tracker.reset())

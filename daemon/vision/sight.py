@@ -18,8 +18,12 @@ from daemon.people.capture import COMMAND, CaptureDesk, CaptureOrder, Observer
 from daemon.people.normalisation import stranger_distance
 from daemon.people.roster import Roster
 from daemon.vision.detector import open_detector
-from daemon.vision.encoder import open_encoder
+from daemon.vision.encoder import Encoder, open_encoder
 from daemon.vision.examination import Examiner
+from daemon.vision.light.classifier import open_light
+from daemon.vision.light.prepare import LABELS, Light
+from daemon.vision.light.settings import Conditions, conditions
+from daemon.vision.light.watch import LightWatch
 from daemon.vision.pipeline import CameraPipeline
 from daemon.vision.recognition import Recognizer
 from daemon.vision.settings import CameraConfig
@@ -32,6 +36,8 @@ class Change:
     recognizer: Recognizer
     roster: Roster
     examiner: Examiner
+    watch: LightWatch | None
+    """None: nobody asks for the light."""
     camera: CameraConfig | None
     """None: the camera stays as it is."""
 
@@ -68,7 +74,10 @@ class Sight:
         self.cards: list[ModelCard] = []
         loaded = self.prepare(config)
         self._recognizer, self._roster = loaded.recognizer, loaded.roster
-        self.pipeline = CameraPipeline(config.camera, self._recognizer, publish, looking, finished)
+        self._watch = loaded.watch
+        self.pipeline = CameraPipeline(
+            config.camera, self._recognizer, publish, looking, finished, loaded.watch
+        )
         self._desk = self._make_desk(loaded.examiner, config)
 
     def open(self) -> None:
@@ -87,6 +96,11 @@ class Sight:
     def people(self) -> int:
         """How many are known."""
         return self._roster.count
+
+    @property
+    def light(self) -> Light | None:
+        """day or night; None: it is not asked for, or nothing clear was seen yet."""
+        return self._watch.light if self._watch else None
 
     def obey(self, control: Control) -> None:
         """Take pictures for `porter enroll --camera`, while the camera goes on being looked at."""
@@ -166,11 +180,49 @@ class Sight:
         )
         examiner = Examiner(detector, encoder, config.faces.quality)
         same = config.camera == self._config.camera
-        return Change(recognizer, roster, examiner, None if same else config.camera)
+        watch = self._make_watch(config, providers, encoder, recognizer, roster)
+        return Change(recognizer, roster, examiner, watch, None if same else config.camera)
+
+    def _make_watch(
+        self,
+        config: Config,
+        providers: list[str],
+        encoder: Encoder,
+        recognizer: Recognizer,
+        roster: Roster,
+    ) -> LightWatch | None:
+        if not config.light.enabled:
+            return None
+        classifier = open_light(config.light.model, providers, config.inference.threads)
+        self.cards.append(classifier.card)
+        for light in LABELS:
+            rate = config.light.rules(light).fmr
+            if rate is not None:
+                encoder.card.threshold(rate, f"light.{light}.fmr")
+
+        def changed(light: Light) -> None:
+            now = _conditions(config, light)
+            recognizer.adopt(now.faces)
+            roster.adopt(now.faces)
+            self.pipeline.adopt(now.motion)
+
+        return LightWatch(classifier, config.light, self._publish, changed)
 
     def change(self, change: Change, config: Config) -> None:
         """Look with what was prepared from now on."""
         self._roster.close()
         self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
         self._desk = self._make_desk(change.examiner, config)
-        self.pipeline.do(lambda: self.pipeline.change(change.recognizer, change.camera))
+        before, self._watch = self._watch, change.watch
+
+        def swap() -> None:
+            self.pipeline.change(change.recognizer, change.camera, change.watch)
+            self.pipeline.adopt(config.camera.motion)
+            if before is not None and change.watch is not None:
+                change.watch.take_over(before)
+
+        self.pipeline.do(swap)
+
+
+def _conditions(config: Config, light: Light) -> Conditions:
+    return conditions(config.faces, config.camera.motion, config.light.rules(light))

@@ -39,7 +39,7 @@ def write(tmp_path: Path):
     return write
 
 
-REPLACED = ("words: {}", "on: {}", "command: null", "gpio: null", "badge: null")
+REPLACED = ("words: {}", "on: {}", "command: null", "gpio: null", "badge: null", "night: null")
 """Settings of the default configuration that an example follows."""
 
 

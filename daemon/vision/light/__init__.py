@@ -1,0 +1,1 @@
+"""Whether it is day or night in front of the camera."""

@@ -1,0 +1,156 @@
+"""Error analysis: the pictures that are most surely taken for the wrong light, to look at and sort.
+
+What is missing in the training data shows here, and so do labels that are wrong.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from daemon.vision.frames import Image
+from daemon.vision.light.prepare import LABELS, shrink
+from export.daynight.evaluate import brightness
+from export.daynight.material import Pictures
+
+SHOWN = 200
+"""Pixels of the longest side of a picture on the page."""
+COLUMNS = ("kind", "night", "margin", "label", "brightness", "path")
+
+Values = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the report."""
+
+    kind: str
+    """`error`, or `near error` for those that are right, but barely."""
+    path: Path
+    image: Image
+    label: str
+    night: float
+    """Probability that was given."""
+    margin: float
+    """How far it is on the wrong side of the threshold; negative on the right side."""
+
+
+def worst(pictures: Pictures, night: Values, threshold: float, count: int) -> list[Case]:
+    """The `count` worst pictures of each class, the worst first."""
+    margins = np.where(pictures.labels == 1, threshold - night, night - threshold)
+    cases = []
+    for number, name in enumerate(LABELS):
+        own = np.flatnonzero(pictures.labels == number)
+        for place in own[np.argsort(-margins[own], kind="stable")[:count]]:
+            wrong = (night[place] >= threshold) != (number == 1)
+            cases.append(
+                Case(
+                    "error" if wrong else "near error",
+                    pictures.paths[place],
+                    pictures.images[place],
+                    name,
+                    float(night[place]),
+                    float(margins[place]),
+                )
+            )
+    return sorted(cases, key=lambda case: -case.margin)
+
+
+def write_report(
+    cases: Sequence[Case], threshold: float, side: int, folder: Path, title: str
+) -> Path:
+    """Write `index.html`, `errors.csv` and a picture for each case into a folder.
+
+    Args:
+        cases: what to show.
+        threshold: probability of night from which a picture is called night.
+        side: pixels to which the network shrinks a picture; it is shown so, too.
+        folder: is made if it is not there.
+        title: of the page.
+
+    Returns:
+        The page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    with (folder / "errors.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for number, case in enumerate(cases):
+            name = f"{number:03d}.jpg"
+            cv2.imwrite(str(folder / name), _beside(case.image, side))
+            values = [
+                case.kind,
+                f"{case.night:.4f}",
+                f"{case.margin:+.4f}",
+                case.label,
+                f"{float(brightness([case.image])[0]):.3f}",
+                str(case.path),
+            ]
+            table.writerow(values)
+            cells = "".join(f"<td>{escape(value)}</td>" for value in values)
+            rows.append(f'<tr>{cells}<td><img loading="lazy" src="{name}" alt="the picture"></td>')
+    page = folder / "index.html"
+    wrong = sum(case.kind == "error" for case in cases)
+    note = (
+        f"{wrong} of these {len(cases)} are wrong at threshold {threshold:.2f}; right beside each "
+        f"picture is what the network sees of it, {side} x {side} pixels"
+    )
+    page.write_text(
+        _PAGE.substitute(
+            title=escape(title),
+            note=escape(note),
+            heads="".join(f"<th>{name}" for name in (*COLUMNS, "picture")),
+            rows="\n".join(rows),
+        ),
+        encoding="utf-8",
+    )
+    return page
+
+
+def _beside(image: Image, side: int) -> Image:
+    """The picture and, as high, what the network sees of it."""
+    scale = SHOWN / max(image.shape[:2])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    large = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    seen = cv2.resize(shrink(image, side), (size[1],) * 2, interpolation=cv2.INTER_NEAREST)
+    return np.hstack([large, seen]).astype(np.uint8)
+
+
+_PAGE = Template("""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>$title</title>
+<style>
+body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; }
+table { border-collapse: collapse; }
+th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
+th { cursor: pointer; position: sticky; top: 0; background: #fff; }
+</style>
+<h1>$title</h1>
+<p>$note. Click a heading to sort.</p>
+<table><thead><tr>$heads</tr></thead>
+<tbody>
+$rows
+</tbody></table>
+<script>
+const body = document.querySelector("tbody");
+document.querySelectorAll("th").forEach((head, column) => {
+  let sign = 1;
+  head.addEventListener("click", () => {
+    const text = row => row.cells[column].textContent;
+    const order = (a, b) => isNaN(text(a)) || isNaN(text(b))
+      ? text(a).localeCompare(text(b)) : text(a) - text(b);
+    [...body.rows].sort((a, b) => sign * order(a, b)).forEach(row => body.append(row));
+    sign = -sign;
+  });
+});
+</script>
+</html>
+""")

@@ -1,0 +1,112 @@
+"""Pictures of day and night, which of them are near-duplicates, and folds that keep those together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from daemon.errors import SourceError
+from daemon.vision.frames import Image
+from daemon.vision.light.prepare import LABELS
+from daemon.vision.pictures import pictures_of, read_image
+
+HASH_SIDE = 16
+ALIKE_BITS = 26
+"""Of the 256 bits of two perceptual hashes, how many may differ in near-duplicates."""
+ALIKE_LEVELS = 12.0
+"""Mean difference of their thumbnails, of 255; dark flat pictures have nearly equal hashes."""
+
+Labels = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Labelled pictures in memory."""
+
+    paths: tuple[Path, ...]
+    images: tuple[Image, ...]
+    """(height, width, 3) BGR each, as they were read."""
+    labels: Labels
+    """(n,) 1 is night."""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, places: npt.NDArray[np.intp]) -> Pictures:
+        """Some of them."""
+        return Pictures(
+            tuple(self.paths[each] for each in places),
+            tuple(self.images[each] for each in places),
+            self.labels[places],
+        )
+
+
+def read(folders: Sequence[Path], skipped: Callable[[str], None]) -> Pictures:
+    """The pictures of `day/` and `night/` of each folder; those that cannot be read are named.
+
+    Raises:
+        SourceError: a folder does not have both, or one of them holds no picture that can be read.
+    """
+    paths: list[Path] = []
+    images: list[Image] = []
+    labels: list[float] = []
+    for folder in folders:
+        for number, name in enumerate(LABELS):
+            before = len(paths)
+            for path in pictures_of(folder / name):
+                try:
+                    image = read_image(path)
+                except SourceError as error:
+                    skipped(str(error))
+                    continue
+                paths.append(path)
+                images.append(image)
+                labels.append(float(number))
+            if len(paths) == before:
+                raise SourceError(f"{folder / name}: holds no picture that can be read")
+    return Pictures(tuple(paths), tuple(images), np.array(labels, np.float32))
+
+
+def near_duplicates(images: Sequence[Image]) -> npt.NDArray[np.bool_]:
+    """(n, n) which pictures are alike, by a difference hash and the mean level of a thumbnail.
+
+    The hash says of each cell of a grid whether it is lighter than its neighbour (Krawetz, "Kind of
+    like that", 2013): scaled, recompressed and toned copies keep nearly all bits.
+    """
+    greys = [cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in images]
+    thumbs = np.stack(
+        [
+            cv2.resize(each, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA)
+            for each in greys
+        ]
+    ).astype(np.float32)
+    bits = (thumbs[:, :, 1:] > thumbs[:, :, :-1]).reshape(len(images), -1)
+    signs = np.where(bits, 1.0, -1.0).astype(np.float32)
+    differing = (signs.shape[1] - signs @ signs.T) / 2
+    flat = thumbs.reshape(len(images), -1)
+    alike: npt.NDArray[np.bool_] = differing <= ALIKE_BITS
+    for first, second in zip(*np.nonzero(alike)):
+        alike[first, second] = np.abs(flat[first] - flat[second]).mean() <= ALIKE_LEVELS
+    return alike
+
+
+def folds(images: Sequence[Image], count: int, seed: int) -> npt.NDArray[np.intp]:
+    """(n,) number of the fold of each picture; near-duplicates share one."""
+    _, groups = connected_components(csr_matrix(near_duplicates(images)), directed=False)
+    rng = np.random.default_rng(seed)
+    places = rng.permutation(groups.max() + 1) % count
+    return np.asarray(places[groups], np.intp)
+
+
+def apart_from(pictures: Pictures, others: Pictures) -> Pictures:
+    """Those pictures that have no near-duplicate among others."""
+    alike = near_duplicates([*pictures.images, *others.images])
+    seen = alike[: len(pictures), len(pictures) :].any(1)
+    return pictures.take(np.flatnonzero(~seen))
