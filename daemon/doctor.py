@@ -217,11 +217,13 @@ def _audio(config: Config) -> Iterator[Check]:
 
 
 def _camera(config: Config) -> Iterator[Check]:
-    from daemon.vision.doctor import camera_checks, face_checks
+    from daemon.vision.doctor import camera_checks, face_checks, light_checks
 
     yield from camera_checks(config)
     if config.camera.enabled:
         yield from face_checks(config)
+        if config.light.enabled:
+            yield from light_checks(config)
 
 
 def _permissions(needed: bool) -> Iterator[Check]:

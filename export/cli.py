@@ -15,6 +15,7 @@ COMMANDS = {
     "trunk": "export.trunk.cli",
     "wake": "export.wake.cli",
     "facedetect": "export.faces.cli",
+    "daynight": "export.daynight.cli",
     "evaluate": "export.evaluate_cli",
 }
 """Where each command lives; imported only when it is called, since torch takes seconds to load."""

@@ -1,4 +1,4 @@
-"""A day-or-night model that goes by brightness, made here, and pictures of day and night."""
+"""A day-or-night model that goes by brightness, made here, and pictures to show it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -16,6 +15,7 @@ import yaml
 from onnx import helper
 
 from tests.models import build_model
+from tests.vision.pictures import noise
 
 Image = npt.NDArray[np.uint8]
 SIDE = 16
@@ -67,30 +67,6 @@ def write_light_model(
     return path
 
 
-def scene(night: bool, seed: int, width: int = 160, height: int = 120) -> Image:
-    """A drawn landscape: a sky over ground, with clouds by day and lamps at night."""
-    rng = np.random.default_rng([int(night), seed])
-    sky = rng.uniform((70, 15, 5), (120, 40, 30)) if night else rng.uniform((190, 150, 90), 255)
-    ground = rng.uniform(5, 45, 3) if night else rng.uniform(60, 170, 3)
-    picture = np.empty((height, width, 3), np.float32)
-    horizon = int(height * rng.uniform(0.35, 0.7))
-    picture[:horizon], picture[horizon:] = sky, ground
-    for _ in range(int(rng.integers(3, 12))):
-        centre = (int(rng.integers(width)), int(rng.integers(height)))
-        if night:
-            cv2.circle(picture, centre, int(rng.integers(1, 5)), (150, 230, 255), -1)
-        else:
-            axes = (int(rng.integers(8, 30)), int(rng.integers(4, 9)))
-            at = (centre[0], centre[1] * horizon // height)
-            cv2.ellipse(picture, at, axes, 0, 0, 360, (250, 245, 240), -1)
-    picture += rng.normal(0, 5, picture.shape)
-    return np.clip(picture, 0, 255).astype(np.uint8)
-
-
-def write_scenes(folder: Path, count: int, first: int = 0) -> Path:
-    """`count` pictures each in `day/` and `night/`."""
-    for night, name in enumerate(("day", "night")):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for seed in range(first, first + count):
-            cv2.imwrite(str(folder / name / f"{seed:03d}.png"), scene(bool(night), seed))
-    return folder
+def scene(night: bool, seed: int) -> Image:
+    """A picture as dark as night, or as light as day, with the noise of a sensor."""
+    return noise(seed, level=25 if night else 190)

@@ -50,6 +50,28 @@ def camera_checks(config: Config) -> Iterator[Check]:
     yield Check("camera", "picture", True, f"{source.description}: {level}")
 
 
+def light_checks(config: Config) -> Iterator[Check]:
+    """The network that tells day from night, on a blank picture."""
+    from daemon.doctor import Check
+    from daemon.inference import choose_providers
+    from daemon.vision.light.classifier import open_light
+
+    try:
+        providers = choose_providers(config.inference.provider)
+        classifier = open_light(config.light.model, providers, config.inference.threads)
+    except PorterError as error:
+        yield Check("light", "network", False, " ".join(str(error).split()), RETRAIN)
+        return
+    card = classifier.card
+    yield Check("light", "network", True, f"{card.name} {card.version}, {card.licence}")
+    picture = np.full((config.camera.height, config.camera.width, 3), 128, np.uint8)
+    classifier.probability(picture)
+    began = time.perf_counter()
+    classifier.probability(picture)
+    milliseconds = 1000 * (time.perf_counter() - began)
+    yield Check("light", "runs", True, f"{milliseconds:.2f} ms for a picture")
+
+
 def face_checks(config: Config) -> Iterator[Check]:
     """The networks on a blank picture, the threshold, and the gallery."""
     from daemon.doctor import Check

@@ -92,6 +92,6 @@ def brightness(images: Sequence[Image]) -> Values:
 def brightness_threshold(levels: Values, labels: Values) -> float:
     """The mean level below which calling a picture night is right most often."""
     order = np.unique(levels)
-    cuts = np.concatenate([order[:1], (order[1:] + order[:-1]) / 2])
+    cuts = np.concatenate([order[:1], (order[1:] + order[:-1]) / 2, order[-1:] + 1])
     right = [((levels < cut) == (labels == 1)).mean() for cut in cuts]
     return float(cuts[int(np.argmax(right))])

@@ -37,9 +37,7 @@ class DayNightGraph(nn.Module):
         return torch.sigmoid(self.network(image))
 
 
-def export(
-    graph: DayNightGraph, path: Path, name: str, version: str, side: int
-) -> dict[str, Any]:
+def export(graph: DayNightGraph, path: Path, name: str, version: str, side: int) -> dict[str, Any]:
     """Write the ONNX file, whole or not at all; returns what it says about itself."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):

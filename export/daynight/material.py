@@ -1,4 +1,4 @@
-"""Pictures of day and night, which of them are near-duplicates, and folds that keep those together."""
+"""Labelled pictures, which of them are near-duplicates, and folds that keep those together."""
 
 from __future__ import annotations
 

@@ -31,9 +31,16 @@ class DayNight(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * widths[-1], 1)
 
+    def describe(self, image: Tensor) -> Tensor:
+        """What is seen in pictures (n, 3, side, side), RGB in [0, 1]: (n, 2 * channels)."""
+        x = self.layers((image - CENTRE) / SPREAD)
+        return torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+
+    def decide(self, described: Tensor) -> Tensor:
+        """Logit of night, (n,)."""
+        logit: Tensor = self.head(self.dropout(described))[:, 0]
+        return logit
+
     def forward(self, image: Tensor) -> Tensor:
         """Logit of night, (n,), of pictures (n, 3, side, side), RGB in [0, 1]."""
-        x = self.layers((image - CENTRE) / SPREAD)
-        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
-        logit: Tensor = self.head(self.dropout(pooled))[:, 0]
-        return logit
+        return self.decide(self.describe(image))

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from daemon.inference import CPU
-from daemon.vision.light.classifier import LightClassifier, open_light
+from daemon.vision.frames import Image
 from daemon.vision.light.prepare import LABELS
 from export.convert import save_card, sha256
-from export.daynight import graph, teacher
+from export.daynight import graph
 from export.daynight.evaluate import (
     accuracy,
     brightness,
@@ -22,15 +21,18 @@ from export.daynight.evaluate import (
     measured,
 )
 from export.daynight.material import Pictures, apart_from
-from export.daynight.train import LECTURE, DayNightRecipe, Values
-from export.daynight.workshop import Variant, Workshop, ask
+from export.daynight.teacher import Teacher, cross_validated, fit, judge
+from export.daynight.train import LECTURE, DayNightRecipe, Values, probabilities
+from export.daynight.workshop import Variant, Workshop
 
 NAME, VERSION = "daynight", "1"
 THRESHOLD = 0.5
 LICENCE = (
-    "the pictures' own: ask whoever took them before you ship a model of theirs; train on pictures "
-    "you have rights to (porter-export daynight)"
+    "research and evaluation: the photographs that it was trained on are their photographers'; for "
+    "production train on pictures you have rights to (porter-export daynight)"
 )
+
+Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Plan:
     """What is tried and what is reported."""
 
     side: int = 64
+    """Of the network that ships, in pixels."""
     sides: tuple[int, ...] = (16, 32, 64, 128)
     """Resolutions of the table."""
     folds: int = 5
@@ -45,41 +48,48 @@ class Plan:
     """Factor on the steps of every run."""
     seed: int = 0
 
+    def fit(self, variant: Variant, side: int) -> Variant:
+        """A variant at a resolution, as long and from the seed as planned."""
+        before = variant.pretraining
+        return replace(
+            variant,
+            recipe=self._fit(variant.recipe, side),
+            pretraining=None if before is None else self._fit(before, side),
+        )
 
-def variants(plan: Plan, taught: bool) -> list[Variant]:
-    """The ways to train that are compared, each with a step more than the one before."""
-    own = DayNightRecipe()
-    found = [Variant("lecture", LECTURE), Variant("augmented", own)]
-    if taught:
-        found.append(Variant("distilled", own, own=TEACHER_AND_LABEL))
-        found.append(Variant("distilled ensemble", own, own=TEACHER_AND_LABEL, members=MEMBERS))
-    return [_fitted(each, plan, plan.side) for each in found]
-
-
-TEACHER_AND_LABEL = 0.4
-"""Share of the label in what the distilled variants learn."""
-MEMBERS = 3
-
-
-def _fitted(variant: Variant, plan: Plan, side: int) -> Variant:
-    recipe = variant.recipe
-    steps = max(2, round(recipe.steps * plan.scale))
-    return replace(variant, recipe=replace(recipe, steps=steps, side=side, seed=plan.seed))
+    def _fit(self, recipe: DayNightRecipe, side: int) -> DayNightRecipe:
+        steps = max(2, round(recipe.steps * self.scale))
+        return replace(recipe, steps=steps, side=side, seed=self.seed)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was trained and measured."""
+    """What was trained, and what came of it."""
 
     card: Path
-    report: dict[str, Any]
+    report: Facts
+    shown: Pictures
+    """The test pictures, or those to learn from where there are none."""
+    night: Values
+    """(n,) their probability of night; cross-validated for those to learn from."""
+
+
+PRETRAINING = DayNightRecipe(steps=1_500, rate=4e-3, dropout=0.0)
+FINE = DayNightRecipe(steps=250, rate=1e-3)
+VARIANTS = (
+    Variant("lecture", LECTURE),
+    Variant("augmented", DayNightRecipe()),
+    Variant("pretrained", FINE, PRETRAINING),
+)
+"""Ways to train that are compared, each with a step more than the one before."""
 
 
 def run(
     plan: Plan,
     pictures: Pictures,
     test: Pictures | None,
-    teacher_file: Path | None,
+    unlabelled: Sequence[Image],
+    teacher: Teacher | None,
     out: Path,
     work: Path,
 ) -> Result:
@@ -88,58 +98,58 @@ def run(
     Args:
         plan: what is tried.
         pictures: to learn from; those that a test picture nearly equals are left out.
-        test: to report on; nothing is chosen by them.
-        teacher_file: SqueezeNet, for the distilled variants.
+        test: to report on; nothing is learnt or chosen by them.
+        unlabelled: more pictures for pretraining; none of them may be one of the test.
+        teacher: SqueezeNet, for pretraining; None: no network is pretrained.
         out: folder of the model.
         work: folder of what was trained before.
     """
     learning = pictures if test is None else apart_from(pictures, test)
-    shop = Workshop(learning, teacher_file, work, plan.folds)
-    tried = variants(plan, teacher_file is not None)
-    report: dict[str, Any] = {
-        "pictures": _counts(learning) | {"left out as near-duplicates of test pictures":
-                                         len(pictures) - len(learning)},
+    shop = Workshop(learning, unlabelled, teacher, work, plan.folds)
+    tried = [plan.fit(each, plan.side) for each in VARIANTS if teacher or not each.pretraining]
+    judged = {each.name: shop.cross_validated(each) for each in tried}
+    best = min(tried, key=lambda each: logistic_loss(judged[each.name], learning.labels))
+    report: Facts = {
+        "pictures": _counts(learning),
+        "left_out": len(pictures) - len(learning),
         "test_pictures": None if test is None else _counts(test),
+        "chosen": best.name,
         "brightness": _brightness(shop, test),
-        "variants": {},
-    }  # fmt: skip
-    if teacher_file is not None:
-        report["teacher"] = _teacher(shop, teacher_file, test)
-    judged: dict[str, Values] = {}
-    for each in tried:
-        judged[each.name] = shop.cross_validated(each)
-        report["variants"][each.name] = _figures(shop, each, judged[each.name], test)
-    labels = learning.labels
-    best = min(tried, key=lambda each: logistic_loss(judged[each.name], labels))
-    report["chosen"] = best.name
-    report["resolutions"] = _resolutions(plan, shop, best, test)
+        "variants": {each.name: _figures(shop, each, test) for each in tried},
+    }
+    if teacher is not None:
+        report["teacher"] = _teacher(shop, teacher, test)
+    report["resolutions"] = {
+        side: _figures(shop, plan.fit(VARIANTS[0], side), test) for side in plan.sides
+    }
     card = _ship(plan, shop, best, out, report)
-    return Result(card, report)
+    if test is None:
+        return Result(card, report, learning, judged[best.name])
+    night = probabilities(shop.trained(best), test.images, plan.side)
+    return Result(card, report, test, night)
 
 
 def _counts(pictures: Pictures) -> dict[str, int]:
     return {name: int((pictures.labels == number).sum()) for number, name in enumerate(LABELS)}
 
 
-def _figures(
-    shop: Workshop, variant: Variant, judged: Values, test: Pictures | None
-) -> dict[str, Any]:
-    facts = {"cross_validated": measured(judged, shop.pictures.labels)}
+def _figures(shop: Workshop, variant: Variant, test: Pictures | None) -> Facts:
+    facts = {"cross_validated": measured(shop.cross_validated(variant), shop.pictures.labels)}
     if test is not None:
-        night = ask(shop.trained(variant), test, variant.recipe.side)
+        night = probabilities(shop.trained(variant), test.images, variant.recipe.side)
         facts["test"] = measured(night, test.labels)
     return facts
 
 
-def _brightness(shop: Workshop, test: Pictures | None) -> dict[str, Any]:
-    """What mean brightness alone is good for, its threshold chosen on the pictures to learn from."""
+def _brightness(shop: Workshop, test: Pictures | None) -> Facts:
+    """What mean brightness alone is good for; its threshold is learnt as the network is."""
     levels, labels = brightness(shop.pictures.images), shop.pictures.labels
-    night = np.zeros(len(labels), np.float32)
+    dark = np.zeros(len(labels), np.float32)
     for fold in range(shop.count):
         asked = shop.folds == fold
         cut = brightness_threshold(levels[~asked], labels[~asked])
-        night[asked] = levels[asked] < cut
-    facts: dict[str, Any] = {"cross_validated": accuracy(night, labels).facts()}
+        dark[asked] = levels[asked] < cut
+    facts: Facts = {"cross_validated": accuracy(dark, labels).facts()}
     if test is not None:
         cut = brightness_threshold(levels, labels)
         dark = (brightness(test.images) < cut).astype(np.float32)
@@ -147,36 +157,24 @@ def _brightness(shop: Workshop, test: Pictures | None) -> dict[str, Any]:
     return facts
 
 
-def _teacher(shop: Workshop, path: Path, test: Pictures | None) -> dict[str, Any]:
+def _teacher(shop: Workshop, teacher: Teacher, test: Pictures | None) -> Facts:
+    """What the linear probe on the teacher's features is good for itself."""
     features, labels = shop.features(), shop.pictures.labels
-    soft = teacher.soft_labels(features, labels, shop.folds)
-    facts = {"cross_validated": measured(soft, labels)}
+    night = cross_validated(features, labels, shop.folds)
+    facts = {"cross_validated": measured(night, labels)}
     if test is not None:
-        probe = teacher.fit(features, labels)
-        night = teacher.judge(probe, teacher.Teacher(path).features(test.images))
+        probe = fit(features, labels)
+        night = judge(probe, teacher.features(test.images))
         facts["test"] = measured(night, test.labels)
     return facts
 
 
-def _resolutions(
-    plan: Plan, shop: Workshop, best: Variant, test: Pictures | None
-) -> dict[int, dict[str, Any]]:
-    """The best recipe at every side, one network each."""
-    table = {}
-    for side in plan.sides:
-        variant = replace(_fitted(replace(best, members=1), replace(plan, scale=1.0), side))
-        table[side] = _figures(shop, variant, shop.cross_validated(variant), test)
-    return table
-
-
-def _ship(
-    plan: Plan, shop: Workshop, best: Variant, out: Path, report: dict[str, Any]
-) -> Path:
+def _ship(plan: Plan, shop: Workshop, best: Variant, out: Path, report: Facts) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{NAME}.onnx"
-    networks = shop.trained(best)
-    described = graph.export(networks, path, NAME, VERSION, plan.side)
-    parity = graph.check_parity(networks, path, plan.side)
+    network = shop.trained(best)
+    described = graph.export(graph.DayNightGraph(network), path, NAME, VERSION, plan.side)
+    parity = graph.check_parity(network, path, plan.side)
     return save_card(
         path,
         described
@@ -184,7 +182,7 @@ def _ship(
             "file": path.name,
             "sha256": sha256(path),
             "licence": LICENCE,
-            "summary": "Day or night in a picture: a shallow CNN on 64x64 pixels",
+            "summary": f"Day or night: a shallow CNN on {plan.side}x{plan.side} pixels",
             "threshold": THRESHOLD,
             "figures": report | {"parity": float(f"{parity:.2g}")},
             "data": _told(shop, best),
@@ -196,10 +194,10 @@ def _ship(
 
 def _told(shop: Workshop, best: Variant) -> list[str]:
     counts = _counts(shop.pictures)
-    lines = [f"{counts['day']} photographs of day and {counts['night']} of night, labelled by hand"]
-    if best.own < 1:
+    lines = [f"{counts['day']} pictures labelled day and {counts['night']} labelled night"]
+    if best.pretraining is not None:
         lines.append(
-            "soft labels by a linear probe on SqueezeNet 1.1 (BSD-2, trained on ImageNet), which "
-            "never judged a picture that it was fitted on"
+            f"pretrained to see what SqueezeNet 1.1 (BSD-2, trained on ImageNet) sees in them and "
+            f"in {len(shop.unlabelled)} pictures without labels"
         )
     return lines

@@ -1,8 +1,8 @@
-"""Soft labels by a public ImageNet classifier, SqueezeNet (Iandola et al., 2016).
+"""A public ImageNet classifier, SqueezeNet (Iandola et al., 2016), as a teacher.
 
-Its middle layers tell day from night better than so few pictures can teach a small network. A
-linear probe on them is fitted on some folds and asked about the others, so that no picture is
-judged by a probe that knows its label: wrong labels are doubted, not learnt.
+Its middle layers tell day from night better than so few pictures can teach a small network. What
+they see in any picture needs no label, so that a small network can learn to see alike from pictures
+that nobody has labelled (Romero et al., "FitNets", 2015).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 """Of ImageNet's pixels, as the classifier was trained."""
 LAYERS = ("pool1_1", "pool3_1", "pool5_1", "fire6/concat_1")
 """Their channels, by mean and deviation, are the features; later ones know things, not light."""
+HINTS = 64
 PENALTY = 3e-4
 """Inverse strength of the probe's regularisation, chosen by cross-validation."""
 
@@ -58,8 +59,11 @@ class Teacher:
             raise ModelError(f"{path}: not SqueezeNet as this recipe knows it: {reason}") from None
         self._input: str = self._session.get_inputs()[0].name
 
-    def features(self, images: Sequence[Image]) -> Values:
-        """(n, 2, d): of each picture (height, width, 3) BGR and of its mirror image."""
+    def features(self, images: Sequence[Image], mirrored: bool = True) -> Values:
+        """(n, 2, d): of each picture (height, width, 3) BGR and of its mirror image.
+
+        Without the mirror image (n, 1, d).
+        """
         rows = []
         for image in tqdm(images, desc="teacher", unit="picture", leave=False):
             shrunk = image.shape[0] > SIDE
@@ -67,7 +71,8 @@ class Teacher:
             rgb = cv2.resize(image, (SIDE, SIDE), interpolation=way)[..., ::-1]
             scaled = (rgb.astype(np.float32) / 255 - MEAN) / DEVIATION
             x: Values = scaled.transpose(2, 0, 1).astype(np.float32)
-            rows.append([self._describe(each[None]) for each in (x, x[..., ::-1])])
+            views = (x, x[..., ::-1]) if mirrored else (x,)
+            rows.append([self._describe(each[None]) for each in views])
         return np.array(rows, np.float32)
 
     def _describe(self, x: Values) -> Values:
@@ -75,13 +80,26 @@ class Teacher:
         return np.concatenate([f(each[0], axis=(1, 2)) for each in maps for f in (np.mean, np.std)])
 
 
-def soft_labels(features: Values, labels: Values, folds: npt.NDArray[np.intp]) -> Values:
+def hints(features: Values, count: int = HINTS) -> Values:
+    """(n, k) what a small network shall echo of the features: their principal components, scaled.
+
+    Args:
+        features: (n, d).
+        count: k, or fewer where there are fewer pictures.
+    """
+    scaled = (features - features.mean(0)) / (features.std(0) + 1e-3)
+    _, axes = np.linalg.eigh(scaled.T @ scaled)
+    found = scaled @ axes[:, ::-1][:, : min(count, len(features))]
+    return np.asarray(found / (found.std(0) + 1e-6), np.float32)
+
+
+def cross_validated(features: Values, labels: Values, folds: npt.NDArray[np.intp]) -> Values:
     """(n,) probability of night of each picture, by a probe that was fitted without its fold."""
-    soft = np.zeros(len(labels), np.float32)
+    night = np.zeros(len(labels), np.float32)
     for fold in np.unique(folds):
-        soft[folds == fold] = judge(fit(features[folds != fold], labels[folds != fold]),
-                                    features[folds == fold])  # fmt: skip
-    return soft
+        asked = folds == fold
+        night[asked] = judge(fit(features[~asked], labels[~asked]), features[asked])
+    return night
 
 
 def fit(features: Values, labels: Values) -> Pipeline:

@@ -18,8 +18,6 @@ from daemon.vision.light.prepare import as_input, shrink
 from export.daynight.augment import Augmentation, augment
 from export.daynight.model import DayNight
 
-ROOM = 1.25
-"""Side of stored pictures in sides of the input, so that crops stay sharp."""
 Values = npt.NDArray[np.float32]
 
 
@@ -29,9 +27,9 @@ class DayNightRecipe:
 
     side: int = 64
     """Of the input, in pixels."""
-    steps: int = 500
+    steps: int = 400
     batch: int = 64
-    rate: float = 4e-3
+    rate: float = 3e-3
     """Peak learning rate (one cycle, AdamW)."""
     decay: float = 0.02
     dropout: float = 0.2
@@ -51,8 +49,8 @@ LECTURE = DayNightRecipe(
 def train(
     recipe: DayNightRecipe,
     images: Sequence[Image],
-    targets: Values,
     labels: Values,
+    start: DayNight | None = None,
     title: str = "daynight",
 ) -> DayNight:
     """Train a network.
@@ -60,8 +58,8 @@ def train(
     Args:
         recipe: how.
         images: (height, width, 3) BGR each, of any size.
-        targets: (n,) probability of night that is to be learnt.
-        labels: (n,) the class, by which batches are balanced; 1 is night.
+        labels: (n,) 1 is night; batches are balanced by it.
+        start: a network to go on from; drawn by the seed if None.
         title: for the progress bar.
 
     Returns:
@@ -70,10 +68,12 @@ def train(
     draw = torch.Generator().manual_seed(recipe.seed)
     torch.manual_seed(recipe.seed)
     network = DayNight(dropout=recipe.dropout)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
     nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
     mean = copy.deepcopy(network)
-    stored = _stored(images, recipe)
-    wanted = torch.from_numpy(targets)
+    stored = stored_for(recipe, images)
+    wanted = torch.from_numpy(labels)
     classes = [np.flatnonzero(labels == number) for number in (0, 1)]
     rng = np.random.default_rng(recipe.seed)
     optimiser = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=recipe.decay)
@@ -83,13 +83,10 @@ def train(
     network.train()
     for step in tqdm(range(recipe.steps), desc=title, unit="step", leave=False):
         chosen = torch.from_numpy(_balanced(classes, recipe.batch, rng))
-        x, y = stored[chosen].float() / 255, wanted[chosen]
-        if recipe.augmentation is not None:
-            x, y = augment(x, y, recipe.side, recipe.augmentation, draw)
-        # Half precision halves the time of a step; the logit itself is kept exact.
-        with torch.autocast("cpu", torch.bfloat16):
-            logit = network(x.contiguous(memory_format=torch.channels_last))
-        loss = functional.binary_cross_entropy_with_logits(logit.float(), y)
+        described = described_by(network, batch(recipe, stored[chosen], draw))
+        loss = functional.binary_cross_entropy_with_logits(
+            network.decide(described), wanted[chosen]
+        )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -109,11 +106,26 @@ def probabilities(network: nn.Module, images: Sequence[Image], side: int) -> Val
         ).astype(np.float32)
 
 
-def _stored(images: Sequence[Image], recipe: DayNightRecipe) -> Tensor:
-    """(n, 3, s, s) uint8 RGB."""
-    side = round(recipe.side * ROOM) if recipe.augmentation is not None else recipe.side
+def stored_for(recipe: DayNightRecipe, images: Sequence[Image]) -> Tensor:
+    """(n, 3, s, s) uint8 RGB, with the room that augmentation needs."""
+    room = recipe.augmentation.room if recipe.augmentation is not None else 1.0
+    side = round(recipe.side * room)
     small = np.stack([shrink(each, side) for each in images])
     return torch.from_numpy(np.ascontiguousarray(small[..., ::-1].transpose(0, 3, 1, 2)))
+
+
+def batch(recipe: DayNightRecipe, stored: Tensor, draw: torch.Generator) -> Tensor:
+    """(n, 3, side, side) RGB in [0, 1] of stored pictures, changed as the recipe says."""
+    if recipe.augmentation is None:
+        return stored.float() / 255
+    return augment(stored, recipe.side, recipe.augmentation, draw)
+
+
+def described_by(network: DayNight, x: Tensor) -> Tensor:
+    """What a network sees while it learns: in half precision, which halves the time of a step."""
+    with torch.autocast("cpu", torch.bfloat16):
+        described = network.describe(x.contiguous(memory_format=torch.channels_last))
+    return described.float()
 
 
 def _balanced(

@@ -1,0 +1,89 @@
+"""How well, and how fast, day is told from night, beside mean brightness, in one run.
+
+    python -m bench.daynight daynight/val webcams/test
+
+Each folder has `day/` and `night/`. The threshold on brightness is chosen on `--learn`, a folder
+that the network learnt from, as the network's weights were. A look is timed as the daemon does it:
+a camera picture of 640x480 in, one probability out, one thread.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+
+from bench.common import json_option, machine, plain_errors, show, table
+from daemon.inference import CPU
+from daemon.vision.light.classifier import LightClassifier, open_light
+from export.daynight.evaluate import accuracy, brightness, brightness_threshold, measured
+from export.daynight.material import read
+
+LOOKS = 300
+
+
+@click.command()
+@click.argument(
+    "folders",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER...",
+)
+@click.option("--model", default="daynight", show_default=True, help="Name, card or ONNX file.")
+@click.option(
+    "--learn",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder on which the threshold of mean brightness is chosen; without it, no such row.",
+)
+@json_option
+def main(folders: tuple[Path, ...], model: str, learn: Path | None, as_json: bool) -> None:
+    """Accuracy on folders of labelled pictures, and milliseconds for a picture."""
+    with plain_errors():
+        classifier = open_light(model, [CPU])
+        cut = None
+        if learn is not None:
+            known = read([learn], _skip)
+            cut = brightness_threshold(brightness(known.images), known.labels)
+        facts: dict[str, Any] = {"machine": machine(), "folders": {}}
+        rows = []
+        for folder in folders:
+            pictures = read([folder], _skip)
+            night = np.array([classifier.probability(each) for each in pictures.images], np.float32)
+            found = {"network": measured(night, pictures.labels, classifier.card.threshold)}
+            if cut is not None:
+                dark = (brightness(pictures.images) < cut).astype(np.float32)
+                found["brightness"] = measured(dark, pictures.labels)
+            facts["folders"][str(folder)] = found
+            for name, each in found.items():
+                share = accuracy(night if name == "network" else dark, pictures.labels)
+                rows.append([folder, name, share, f"{each['day']:.3f}", f"{each['night']:.3f}"])
+        facts["milliseconds"] = timed(classifier)
+    text = table(["folder", "by", "right", "of day", "of night"], rows)
+    parts = ", ".join(f"{name} {value:.3f} ms" for name, value in facts["milliseconds"].items())
+    show(facts, f"{facts['machine']}\n{text}\na picture of 640x480, median: {parts}", as_json)
+
+
+def timed(classifier: LightClassifier) -> dict[str, float]:
+    """Median and quickest milliseconds of a look at a picture of a camera."""
+    cv2.setNumThreads(1)
+    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    times = []
+    for _ in range(LOOKS):
+        began = time.perf_counter()
+        classifier.probability(picture)
+        times.append(1000 * (time.perf_counter() - began))
+    return {"median": round(median(times), 3), "quickest": round(min(times), 3)}
+
+
+def _skip(message: str) -> None:
+    click.echo(f"{message}; skipped", err=True)
+
+
+if __name__ == "__main__":
+    main()
