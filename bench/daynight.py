@@ -21,7 +21,7 @@ import numpy as np
 from bench.common import json_option, machine, plain_errors, show, table
 from daemon.inference import CPU
 from daemon.vision.light.classifier import LightClassifier, open_light
-from export.daynight.evaluate import accuracy, brightness, brightness_threshold, measured
+from export.daynight.evaluate import Share, brightness, brightness_threshold, measured
 from export.daynight.material import read
 
 LOOKS = 300
@@ -54,15 +54,15 @@ def main(folders: tuple[Path, ...], model: str, learn: Path | None, as_json: boo
         rows = []
         for folder in folders:
             pictures = read([folder], _skip)
-            night = np.array([classifier.probability(each) for each in pictures.images], np.float32)
-            found = {"network": measured(night, pictures.labels, classifier.card.threshold)}
+            said = [classifier.probability(each) for each in pictures.images]
+            found = {"network": np.array(said, np.float32)}
             if cut is not None:
-                dark = (brightness(pictures.images) < cut).astype(np.float32)
-                found["brightness"] = measured(dark, pictures.labels)
-            facts["folders"][str(folder)] = found
-            for name, each in found.items():
-                share = accuracy(night if name == "network" else dark, pictures.labels)
-                rows.append([folder, name, share, f"{each['day']:.3f}", f"{each['night']:.3f}"])
+                found["brightness"] = (brightness(pictures.images) < cut).astype(np.float32)
+            told = {name: measured(each, pictures.labels) for name, each in found.items()}
+            facts["folders"][str(folder)] = told
+            for name, each in told.items():
+                right = Share(each["right"], each["of"])
+                rows.append([folder, name, right, f"{each['day']:.3f}", f"{each['night']:.3f}"])
         facts["milliseconds"] = timed(classifier)
     text = table(["folder", "by", "right", "of day", "of night"], rows)
     parts = ", ".join(f"{name} {value:.3f} ms" for name, value in facts["milliseconds"].items())

@@ -93,7 +93,7 @@ def test_every_setting_is_in_the_table_with_its_default():
         *sections, last = name.split(".")
         inside: Any = defaults
         for part in sections:
-            inside = inside[part]
+            inside = None if inside is None else inside[part]
         if inside is None:  # a section that is left out unless it is needed
             continue
         value = inside[last]
