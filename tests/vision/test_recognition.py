@@ -148,6 +148,22 @@ def test_two_good_pictures_are_not_enough() -> None:
     assert world.types() == ["porter.face.seen"]
 
 
+def test_pictures_that_were_judged_by_other_rules_do_not_count() -> None:
+    world = World()
+    for _ in range(2):
+        world.show(Head(ADA))
+    usual = FacesConfig.model_validate({"liveness": {"mode": "off"}})
+    world.recognizer.adopt(usual)
+    stricter = usual.model_copy(update={"fmr": 1e-5})
+    world.recognizer.adopt(stricter)
+    for _ in range(2):
+        world.show(Head(ADA))
+    assert not world.told
+    world.show(Head(ADA))
+    (found,) = world.of(FaceRecognized)
+    assert (found.frames, found.fmr) == (3, 1e-5)
+
+
 def test_an_unknown_face_is_unknown_and_says_how_far_it_is() -> None:
     world = World()
     for _ in range(6):
