@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.options import provider_option
 from daemon.cli.parameters import config_option
 from daemon.cli.pictures import (
     Skipped,
@@ -15,7 +16,6 @@ from daemon.cli.pictures import (
     json_option,
     pictures_argument,
     progress,
-    provider_option,
     read_all,
 )
 

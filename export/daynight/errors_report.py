@@ -23,6 +23,9 @@ from export.daynight.material import Pictures
 
 SHOWN = 200
 """Pixels of the longest side of a picture on the page."""
+CELL, CAPTION = 160, 18
+"""Pixels of a picture on the sheet, and of the line above it."""
+SHEET_ROWS, SHEET_COLUMNS = 2, 6
 COLUMNS = ("kind", "night", "margin", "label", "brightness", "path")
 
 Values = npt.NDArray[np.float32]
@@ -67,7 +70,7 @@ def worst(pictures: Pictures, night: Values, threshold: float, count: int) -> li
 def write_report(
     cases: Sequence[Case], threshold: float, side: int, folder: Path, title: str
 ) -> Path:
-    """Write `index.html`, `errors.csv` and a picture for each case into a folder.
+    """Write `index.html`, `errors.csv`, a picture for each case and a sheet of the worst.
 
     Args:
         cases: what to show.
@@ -98,6 +101,8 @@ def write_report(
             table.writerow(values)
             cells = "".join(f"<td>{escape(value)}</td>" for value in values)
             rows.append(f'<tr>{cells}<td><img loading="lazy" src="{name}" alt="the picture"></td>')
+    if cases:
+        cv2.imwrite(str(folder / "worst.jpg"), _sheet(cases))
     page = folder / "index.html"
     wrong = sum(case.kind == "error" for case in cases)
     note = (
@@ -114,6 +119,21 @@ def write_report(
         encoding="utf-8",
     )
     return page
+
+
+def _sheet(cases: Sequence[Case]) -> Image:
+    """The worst cases in a grid, each with its label and the probability of night."""
+    cells = np.full((SHEET_ROWS * SHEET_COLUMNS, CELL + CAPTION, CELL, 3), 255, np.uint8)
+    for cell, case in zip(cells, cases):
+        height, width = case.image.shape[:2]
+        scale = (CELL - 4) / max(height, width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = cv2.resize(case.image, size, interpolation=cv2.INTER_AREA)
+        cell[CAPTION : CAPTION + size[1], : size[0]] = small
+        text = f"{case.label}, night {case.night:.2f}"
+        cv2.putText(cell, text, (1, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    grid = cells.reshape(SHEET_ROWS, SHEET_COLUMNS, CELL + CAPTION, CELL, 3)
+    return np.concatenate([np.concatenate(list(row), 1) for row in grid])
 
 
 def _beside(image: Image, side: int) -> Image:

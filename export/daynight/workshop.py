@@ -90,7 +90,8 @@ class Workshop:
         return self._features(self.pictures.images, mirrored=True)
 
     def _features(self, images: Sequence[Image], mirrored: bool) -> Values:
-        path = self._folder / f"features-{_digest(images, bytes(mirrored))}.npy"
+        digest = _digest(images, b"mirrored" if mirrored else b"")
+        path = self._folder / f"features-{digest}.npy"
         if not path.exists():
             assert self._teacher is not None, "pretraining needs a teacher"
             found = self._teacher.features(images, mirrored)

@@ -97,6 +97,7 @@ def test_the_worst_pictures_are_shown_with_their_probabilities(
     for row in rows:
         wrong = (float(row["night"]) >= 0.5) != (row["label"] == "night")
         assert row["kind"] == ("error" if wrong else "near error")
+    assert cv2.imread(str(folder / "worst.jpg")).shape == (356, 960, 3)
     page = (folder / "index.html").read_text()
     assert page.count("<tr><td>") == 6
     for number in range(6):
