@@ -9,22 +9,17 @@ a camera picture of 640x480 in, one probability out, one thread.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 
 from bench.common import json_option, machine, plain_errors, show, table
 from daemon.inference import CPU
-from daemon.vision.light.classifier import LightClassifier, open_light
-from export.daynight.evaluate import Share, brightness, brightness_threshold, measured
+from daemon.vision.light.classifier import open_light
+from export.daynight.evaluate import Share, brightness, brightness_threshold, measured, timed
 from export.daynight.material import read
-
-LOOKS = 300
 
 
 @click.command()
@@ -67,18 +62,6 @@ def main(folders: tuple[Path, ...], model: str, learn: Path | None, as_json: boo
     text = table(["folder", "by", "right", "of day", "of night"], rows)
     parts = ", ".join(f"{name} {value:.3f} ms" for name, value in facts["milliseconds"].items())
     show(facts, f"{facts['machine']}\n{text}\na picture of 640x480, median: {parts}", as_json)
-
-
-def timed(classifier: LightClassifier) -> dict[str, float]:
-    """Median and quickest milliseconds of a look at a picture of a camera."""
-    cv2.setNumThreads(1)
-    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    times = []
-    for _ in range(LOOKS):
-        began = time.perf_counter()
-        classifier.probability(picture)
-        times.append(1000 * (time.perf_counter() - began))
-    return {"median": round(median(times), 3), "quickest": round(min(times), 3)}
 
 
 def _skip(message: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import cv2
@@ -11,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.vision.frames import Image
+from daemon.vision.light.classifier import LightClassifier
 from daemon.vision.light.prepare import LABELS
 
 Values = npt.NDArray[np.float32]
 
+LOOKS = 300
+"""Pictures for which the time is taken."""
 Z = 1.96
 """Deviations of a normal distribution that hold 95 %."""
 
@@ -95,3 +100,15 @@ def brightness_threshold(levels: Values, labels: Values) -> float:
     cuts = np.concatenate([order[:1], (order[1:] + order[:-1]) / 2, order[-1:] + 1])
     right = [((levels < cut) == (labels == 1)).mean() for cut in cuts]
     return float(cuts[int(np.argmax(right))])
+
+
+def timed(classifier: LightClassifier) -> dict[str, float]:
+    """Median and quickest milliseconds of a look at a picture of a camera."""
+    cv2.setNumThreads(1)
+    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    times = []
+    for _ in range(LOOKS):
+        began = time.perf_counter()
+        classifier.probability(picture)
+        times.append(1000 * (time.perf_counter() - began))
+    return {"median": round(median(times), 3), "quickest": round(min(times), 3)}
