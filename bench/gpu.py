@@ -44,8 +44,23 @@ PICTURE = DEMO / "enrolled.jpg"
 COMMANDS = {
     "run, sound": ["run", "--file", str(DEMO / "activate.flac"), "--fast"],
     "run, camera": ["run", "--config", "{look}", "--camera", str(DEMO / "walk-up.mp4"), "--fast"],
+    "verify": ["verify", "ada", str(PICTURE), "--json"],
+    "identify": ["identify", str(PICTURE), "--json"],
+    "cluster": ["cluster", str(DEMO), "--json"],
+    "detect": ["detect", str(PICTURE), "--json"],
+    "daynight": ["daynight", str(PICTURE), "--json"],
+    "style, fast": [
+        "style",
+        "--fast",
+        "style-great-wave",
+        str(PICTURE),
+        "-o",
+        "{out}.png",
+        "--json",
+    ],
 }
-"""What a person would type; `{look}` is a configuration without a microphone."""
+"""What a person would type; `{look}` is a configuration without a microphone. Style transfer by
+optimisation is not among them: rounding grows with every step."""
 
 _CHANGING = {"id", "time", "provider", "captured", "first", "last", "cpu_seconds", "wall_seconds",
              "startup_ms", "latency_ms", "peak_memory_mb", "seconds"}  # fmt: skip
