@@ -113,7 +113,7 @@ def main(
             "fast_ms": round(1000 * once, 1),
         }
         if memory:
-            facts["peak_mb_at_1024"] = peak_memory(features, content_file, style_file)
+            facts["peak_mib_at_1024"] = peak_memory(features, content_file, style_file)
     rows = [
         ["Porter", f"{porter.seconds:.1f}", porter.steps, f"{1000 * porter.step:.0f}",
          f"{porter.style_start:.3g}", f"{porter.style:.3g}"],
@@ -124,7 +124,7 @@ def main(
     text = f"{facts['machine']}, {threads} threads, {size} px\n{table(header, rows)}"
     text += f"\nratio of a step: {facts['ratio']}; at once: {facts['fast_ms']} ms"
     if memory:
-        text += f"; peak memory at 1024 px: {facts['peak_mb_at_1024']} MB"
+        text += f"; peak memory at 1024 px: {facts['peak_mib_at_1024']} MiB"
     show(facts, text, as_json)
 
 
@@ -187,7 +187,7 @@ def fast_seconds(model: str, content: Image, size: int, threads: int) -> float:
 
 
 def peak_memory(features: str, content: Path, style: Path) -> int:
-    """Megabytes that `porter style` takes at 1024 pixels, a square, which is the most."""
+    """Mebibytes that `porter style` takes at 1024 pixels, a square, which is the most."""
     from daemon.vision.writing import write_image
 
     with TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ from daemon.vision.style.gradient import Loss, open_gradient
 from daemon.vision.style.optimise import require_scipy
 from daemon.vision.style.transfer import Manner, Painting, Transfer
 from daemon.vision.video import VideoSource
-from daemon.vision.writing import VIDEO_CODECS, write_image, write_video
+from daemon.vision.writing import VIDEO_CODECS, check_name, write_image, write_video
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells give it: 128 and the number of the signal."""
@@ -209,11 +209,12 @@ def _places(contents: Sequence[Path], out: Path, *, several: bool) -> list[tuple
     """Each content with the file of its painting.
 
     Raises:
-        OutputError: the folder cannot be made.
+        OutputError: the folder cannot be made, or the name says no format.
     """
     if not (out.is_dir() or (several and not out.suffix)):
         if len(contents) > 1:
             raise OutputError(f"{out}: {len(contents)} paintings need a folder; name one with -o")
+        check_name(out, video=contents[0].suffix.lower() in VIDEO_CODECS)
         _make_folder(out.parent)
         return [(contents[0], out)]
     _make_folder(out)

@@ -18,15 +18,26 @@ QUALITY = 95
 """Of JPEG and WebP."""
 
 
+def check_name(path: Path, *, video: bool = False) -> None:
+    """Check that a name says how to write a picture or a video, before anything long begins.
+
+    Raises:
+        OutputError: it does not; the message says which names do.
+    """
+    known = sorted(VIDEO_CODECS if video else SUFFIXES)
+    if path.suffix.lower() not in known:
+        kind = "video" if video else "picture"
+        raise OutputError(f"{path}: no {kind}'s name; use one of {', '.join(known)}")
+
+
 def write_image(path: Path, image: Image) -> None:
     """Write a picture in the format that its name says.
 
     Raises:
         OutputError: the name says no format, or the file cannot be written.
     """
+    check_name(path)
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise OutputError(f"{path}: no picture's name; use one of {', '.join(sorted(SUFFIXES))}")
     options = {".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY]}.get(
         suffix, [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if suffix in (".jpg", ".jpeg") else []
     )
@@ -49,9 +60,8 @@ def write_video(path: Path, pictures: Iterable[Image], rate: float) -> int:
     Raises:
         OutputError: the name says no format, or the file cannot be written.
     """
-    codec = VIDEO_CODECS.get(path.suffix.lower())
-    if codec is None:
-        raise OutputError(f"{path}: no video's name; use one of {', '.join(VIDEO_CODECS)}")
+    check_name(path, video=True)
+    codec = VIDEO_CODECS[path.suffix.lower()]
     quiet()
     partial = path.with_name(f".{path.stem}.tmp{path.suffix}")
     writer: cv2.VideoWriter | None = None

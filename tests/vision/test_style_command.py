@@ -153,6 +153,7 @@ def test_an_interruption_keeps_the_best_so_far(models, room):
         (["content.png"], 2, "give CONTENT and STYLE"),
         (["content.png", "style.png", "--size", "2000"], 2, "at most 1024"),
         (["content.png", "style.png", "-o", "painted.gif"], 74, "no picture's name"),
+        (["walk.avi", "--fast", "negative", "-o", "painted.jpg"], 74, "no video's name"),
         (["content.png", "style.png", "style.png"], 74, "2 paintings need a folder"),
         (["content.png", "style.png", "-o", "style.png/x.jpg"], 74, "cannot be made"),
     ],
