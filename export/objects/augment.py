@@ -48,6 +48,8 @@ class Augmentation:
     largest: float = 1.5
     light: float = 0.3
     """Brightness, contrast and saturation are changed by up to this share."""
+    grey: float = 0.05
+    """Share of samples without colour."""
 
 
 def draw(
@@ -114,7 +116,7 @@ def draw(
     most = max(1, int((best[:, :MOST_BOXES] > 0).sum(1).max()))
     order = order[:, :most]
     return Batch(
-        _light(images, how.light, uniform),
+        _light(images, how, uniform),
         torch.cat(boxes, 1).gather(1, order[..., None].expand(-1, -1, 4)),
         torch.cat(labels, 1).gather(1, order),
         best[:, :most],
@@ -185,15 +187,16 @@ def _cut(
     return cut, torch.where(stays, part.scores, torch.zeros_like(part.scores))
 
 
-def _light(images: Tensor, amount: float, uniform: object) -> Tensor:
+def _light(images: Tensor, how: Augmentation, uniform: object) -> Tensor:
     """Pixels from -114 to 141 to BGR in 0 to 1, in another light."""
     assert callable(uniform)
-    n = len(images)
+    n, amount = len(images), how.light
     grey = images.mean(1, keepdim=True)
     colour = uniform(1 - 2 * amount, 1 + 2 * amount, n, 1, 1, 1)
-    colour = torch.where(uniform(0, 1, n, 1, 1, 1) < 0.05, torch.zeros_like(colour), colour)
+    colour = torch.where(uniform(0, 1, n, 1, 1, 1) < how.grey, torch.zeros_like(colour), colour)
     tint = uniform(1 - amount / 4, 1 + amount / 4, n, 3, 1, 1)
     contrast = uniform(1 - amount, 1 + amount, n, 1, 1, 1)
     lift = uniform(-127.5 * amount, 127.5 * amount, n, 1, 1, 1)
     changed = (grey + (images - grey) * colour) * tint * contrast + lift
-    return ((changed + GREY) / 255).clamp(0, 1)
+    result: Tensor = ((changed + GREY) / 255).clamp(0, 1)
+    return result

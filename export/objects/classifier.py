@@ -1,4 +1,4 @@
-"""A SqueezeNet classifier in ONNX as a network that a GPU can run in batches while a student learns.
+"""A SqueezeNet classifier in ONNX as a network that runs in batches while a student learns from it.
 
 Its graph is read node by node: convolutions, rectifiers, poolings and concatenations are all there
 is (arXiv:1602.07360).

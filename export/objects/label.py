@@ -91,7 +91,14 @@ def label(
                 )
     categories = [{"id": place + 1, "name": name} for place, name in enumerate(CLASSES)]
     target.with_suffix(".json").write_text(
-        json.dumps({"images": images, "annotations": annotations, "categories": categories})
+        json.dumps(
+            {
+                "info": {"description": f"{target.stem}, labelled by {detector.card.name}"},
+                "images": images,
+                "annotations": annotations,
+                "categories": categories,
+            }
+        )
     )
     partial.replace(target.with_suffix(".tar"))
     return counts

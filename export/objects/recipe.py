@@ -169,26 +169,17 @@ def _told(sets: Sequence[Path], classifier: Path | None) -> list[str]:
     """What the model was trained on, for its card."""
     if not sets:
         return ["drawn shapes: a smoke test, not a model"]
-    counts = dict.fromkeys(CLASSES, 0)
-    pictures = 0
+    lines = []
     for each in sets:
         described = json.loads(each.with_suffix(".json").read_text())
         names = {entry["id"]: entry["name"] for entry in described["categories"]}
-        pictures += len(described["images"])
+        counts = dict.fromkeys(CLASSES, 0)
         for box in described["annotations"]:
             if names[box["category_id"]] in counts:
                 counts[names[box["category_id"]]] += 1
-    boxes = ", ".join(f"{count} {name}" for name, count in counts.items())
-    lines = [
-        f"{pictures} pictures from public repositories: street scenes "
-        "(LS-chen/Pedestrian-behavior-detection-and-prediction), PASCAL VOC 2007 "
-        "(BernieChen96/ImageClassification), Flickr8k (quantumnaan/sic_translator), cats and dogs "
-        "(chanakya2734/Image-classification-using-CNN), Caltech-101 (taibarehm/CVassimgement), "
-        "people (CalvinHMX/target-detect-and-identification, TigerandRosa/paper_code, "
-        "Jitesh17/openimages-personcar-localize_and_classify); none of COCO, and none like a "
-        "validation picture (difference hash)",
-        f"boxes and scores of YOLOX-nano (Apache-2.0), picture and mirror image: {boxes}",
-    ]
+        boxes = ", ".join(f"{count} {name}" for name, count in counts.items())
+        about = described.get("info", {}).get("description", each.stem)
+        lines.append(f"{about}: {len(described['images'])} pictures with {boxes}")
     if classifier is not None:
         lines.append("backbone warmed up by distilling SqueezeNet 1.1 (BSD-2) on the same pictures")
     return lines

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -144,7 +144,8 @@ def warm_up(recipe: Recipe, pictures: Pictures, teacher: Classifier, folder: Pat
     def loss(batch: Batch, predicted: tuple[Tensor, Tensor]) -> Tensor:
         with torch.no_grad():
             features, logits = teacher(batch.images)
-            features = nn.functional.adaptive_avg_pool2d(features, tuple(predicted[0].shape[2:]))
+            rows, columns = predicted[0].shape[2:]
+            features = nn.functional.adaptive_avg_pool2d(features, (rows, columns))
             features = features / features.square().mean((1, 2, 3), keepdim=True).sqrt().add(1e-6)
         answer = nn.functional.cross_entropy(predicted[1], logits.softmax(1))
         return answer + (predicted[0] - features).square().mean()
@@ -256,7 +257,7 @@ def _batches(recipe: Recipe, pictures: Pictures, clock: Clock) -> Iterator[Batch
     device = pictures.images.device
     dice = torch.Generator(device).manual_seed(recipe.seed)
     frequency = weights(pictures)
-    calm = Augmentation(0, 0.7, 1.2, recipe.augmentation.light)
+    calm = replace(recipe.augmentation, mosaic=0.0, smallest=0.7, largest=1.2)
     while (progress := clock.progress) < 1:
         chosen = torch.multinomial(frequency, recipe.batch * 4, True, generator=dice)
         how = recipe.augmentation if progress < 1 - CALM else calm

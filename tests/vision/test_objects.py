@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,14 @@ def test_suppression_by_class_is_suppression_of_each_class(seed: int, count: int
 
 def test_objects_are_found_where_they_are(tmp_path: Path) -> None:
     detector = open_object_detector(write_colour_detector(tmp_path), [CPU])
-    for picture, scale in ((street(("dog", 2, 3), ("person", 7, 5)), 1), (street(), 1)):
-        found = {each.name: each.box for each in detector.detect(picture)}
-        assert set(found) == ({"dog", "person"} if (picture == 255).any() else set())
+    assert {each.name for each in detector.detect(street(("dog", 2, 3), ("person", 7, 5)))} == {
+        "dog",
+        "person",
+    }
+    assert detector.detect(street()) == []
     big = np.kron(street(("dog", 2, 3)), np.ones((2, 2, 1), np.uint8))
     (dog,) = detector.detect(big)
     assert dog.box == pytest.approx((2 * 2 * CELL, 2 * 3 * CELL, 2 * CELL, 2 * CELL), abs=1)
-    assert scale == 1
 
 
 def test_only_the_classes_asked_for_are_found(tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ def test_what_is_said_was_seen_twice_and_is_more_than_was_said(counts: list[int]
         if told is not None:
             assert said < told <= min(count, counts[number - 1])
             said = told
-    doubles = [min(pair) for pair in zip(counts, counts[1:])]
+    doubles = [min(pair) for pair in pairwise(counts)]
     assert said == max(doubles, default=0)
 
 
@@ -216,5 +218,5 @@ def test_it_looks_at_most_twice_a_second(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_an_unknown_class_is_a_wrong_configuration(tmp_path: Path) -> None:
     model = str(write_colour_detector(tmp_path))
-    with pytest.raises(ConfigError, match="objects.classes: model objects does not know 'dgo'"):
+    with pytest.raises(ConfigError, match=r"objects\.classes: model objects does not know 'dgo'"):
         open_watch(ObjectsConfig(model=model, classes=["dgo"]), [CPU], 1, print)
