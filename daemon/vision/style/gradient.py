@@ -1,7 +1,7 @@
 """The loss of style transfer and its gradient, through one ONNX graph.
 
 Gatys, Ecker and Bethge, "Image Style Transfer Using Convolutional Neural Networks" (2016). The
-graph holds the feature network and its backward pass (`export/features/graph.py`). Each term is a
+graph holds the feature network and its backward pass (`export/features/drawing.py`). Each term is a
 share: 0 is equal to what is wanted, 1 as far from it as nothing at all would be; `variation` is the
 mean squared difference of neighbouring pixels, `excess` that of pixels from black or white, where
 they are beyond.
