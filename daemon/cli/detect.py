@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from daemon.cli.pictures import Skipped, choose, json_option, progress, provider
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
+    from daemon.vision.footage import Footage
     from daemon.vision.frames import Image
     from daemon.vision.objects.coco import CocoResult
     from daemon.vision.objects.detector import Detection, ObjectDetector
@@ -70,9 +72,9 @@ def command(
     height in pixels. What cannot be read is skipped and counted.
     """
     from daemon.config import load_config
+    from daemon.vision.footage import SUFFIXES
     from daemon.vision.objects.coco import CocoResult
     from daemon.vision.objects.detector import open_object_detector
-    from daemon.vision.objects.footage import SUFFIXES
     from daemon.vision.pictures import list_pictures
 
     config = load_config(path)
@@ -117,11 +119,10 @@ class _Search:
 
     def look_at_picture(self, file: Path, skipped: Skipped) -> None:
         """Look at a picture; one that cannot be read is skipped."""
-        import cv2
-
-        from daemon.errors import OutputError, SourceError
+        from daemon.errors import SourceError
         from daemon.vision.objects.drawing import draw
         from daemon.vision.pictures import read_image
+        from daemon.vision.writing import write_image
 
         try:
             image = read_image(file)
@@ -130,27 +131,32 @@ class _Search:
             return
         found = self._find(image, str(file), {})
         if self._out is not None:
-            target = self._target(file, ".jpg")
-            if not cv2.imwrite(str(target), draw(image, found)):
-                raise OutputError(f"{target}: cannot be written")
+            write_image(self._target(file, ".jpg"), draw(image, found))
 
     def look_at_video(self, file: Path, skipped: Skipped) -> None:
         """Look at every picture of a video; what can be read of a damaged one counts."""
         from daemon.errors import SourceError
-        from daemon.vision.objects.drawing import draw
-        from daemon.vision.objects.footage import Footage, recording
+        from daemon.vision.footage import Footage
+        from daemon.vision.writing import write_video
 
         try:
             footage = Footage(file)
-            target = self._target(file, ".mp4") if self._out is not None else None
-            with recording(target, footage.rate) as recorder:
-                for frame, image in enumerate(_counted(footage, footage.length, file.name)):
-                    seconds = round(frame / footage.rate, 3)
-                    found = self._find(image, str(file), {"frame": frame, "seconds": seconds})
-                    if recorder is not None:
-                        recorder.write(draw(image, found))
+            drawn = self._drawn(footage, file)
+            if self._out is not None:
+                write_video(self._target(file, ".mp4"), drawn, footage.rate)
+            else:
+                deque(drawn, maxlen=0)
         except SourceError as error:
             skipped(str(error))
+
+    def _drawn(self, footage: Footage, file: Path) -> Iterator[Image]:
+        """The pictures of a video, with what was found in each drawn if they are kept."""
+        from daemon.vision.objects.drawing import draw
+
+        for frame, image in enumerate(_counted(footage, footage.length, file.name)):
+            seconds = round(frame / footage.rate, 3)
+            found = self._find(image, str(file), {"frame": frame, "seconds": seconds})
+            yield draw(image, found) if self._out is not None else image
 
     def _find(self, image: Image, name: str, place: dict[str, Any]) -> list[Detection]:
         found = self._detector.detect(image)

@@ -14,21 +14,19 @@ import click
 
 from daemon.cli.pictures import Skipped, progress
 from daemon.errors import OutputError, SourceError
+from daemon.vision.footage import Footage
 from daemon.vision.frames import Image
 from daemon.vision.pictures import list_pictures, read_image
 from daemon.vision.style.fast import Painter, open_painter
 from daemon.vision.style.gradient import Loss, open_gradient
 from daemon.vision.style.optimise import require_scipy
 from daemon.vision.style.transfer import Manner, Painting, Transfer
-from daemon.vision.video import VideoSource
 from daemon.vision.writing import VIDEO_CODECS, check_name, write_image, write_video
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells give it: 128 and the number of the signal."""
 PREVIEWS = 20
 """Pictures that `--preview` writes for each painting."""
-ALL_PICTURES = 1_000.0
-"""More pictures a second than any video has: none is left out."""
 
 
 class Report:
@@ -151,8 +149,7 @@ def _paint_one(
         write_image(place, painter.paint(read_image(content), size, colours=colours))
         report.add(content, place, time.perf_counter() - began)
         return
-    source = VideoSource(content, ALL_PICTURES, paced=False)
-    source.open()
+    footage = Footage(content)
     count = 0
 
     def counted(pictures: Iterator[Image]) -> Iterator[Image]:
@@ -162,17 +159,16 @@ def _paint_one(
             yield picture
 
     try:
-        pictures = counted(painter.film(source, size, colours=colours))
+        pictures = counted(painter.film(footage, size, colours=colours))
         with click.progressbar(
             pictures,
-            length=max(0, source.promised) or None,
+            length=footage.length or None,
             label=content.name,
             file=sys.stderr,
             hidden=not sys.stderr.isatty(),
         ) as bar:
-            write_video(place, bar, source.rate)
+            write_video(place, bar, footage.rate)
     finally:
-        source.close()
         if count:
             report.add(content, place, time.perf_counter() - began, pictures=count)
 

@@ -11,10 +11,10 @@ import numpy as np
 from daemon.cards import check_files, check_metadata, find_card, read_card
 from daemon.errors import ModelError
 from daemon.inference import open_session
+from daemon.vision.footage import Footage
 from daemon.vision.frames import Image
 from daemon.vision.style.canvas import framed, keep_colours, scaled
 from daemon.vision.style.cards import CHANNELS, FastStyleCard
-from daemon.vision.video import VideoSource
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -48,15 +48,15 @@ class Painter:
         return keep_colours(painting, image) if colours else painting
 
     def film(
-        self, source: VideoSource, size: int | None = None, *, colours: bool = False
+        self, footage: Footage, size: int | None = None, *, colours: bool = False
     ) -> Iterator[Image]:
-        """Paint the pictures of an open video, one after the other; sides are even.
+        """Paint the pictures of a video, one after the other; sides are even.
 
         Raises:
             SourceError: the video is damaged or cut off; what was painted before is good.
         """
-        while (frame := source.read()) is not None:
-            painting = self.paint(frame.image, size, colours=colours)
+        for image in footage:
+            painting = self.paint(image, size, colours=colours)
             height, width = (max(2, side - side % 2) for side in painting.shape[:2])
             yield np.ascontiguousarray(painting[:height, :width])
 

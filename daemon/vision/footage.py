@@ -1,0 +1,43 @@
+"""A video file from end to end, as fast as it can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.vision.frames import Image
+from daemon.vision.video import VideoSource
+
+SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"}
+"""Files that count as videos."""
+EVERY = 1000.0
+"""Pictures a second, more than any video has."""
+
+
+class Footage:
+    """All pictures of a video, as fast as they can be read."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        self._source = VideoSource(path, EVERY, paced=False)
+        self._source.open()
+        self.rate = self._source.rate
+        """Pictures a second."""
+        self.length = max(0, self._source.promised)
+        """Pictures that its header promises."""
+
+    def __iter__(self) -> Iterator[Image]:
+        """The pictures; each is valid until the next one is asked for.
+
+        Raises:
+            SourceError: the video is damaged or cut off.
+        """
+        try:
+            while (frame := self._source.read()) is not None:
+                yield frame.image
+        finally:
+            self._source.close()
