@@ -31,7 +31,9 @@ from export.objects.model import (
 )
 
 SIDE = 320
-"""Pixels of the longer side of the input."""
+"""Pixels of the sides of the first variant's input."""
+LONGEST = 288
+"""Pixels of the longer side of the second variant's input: less than it learnt at, for its time."""
 MULTIPLE = 32
 
 
@@ -39,7 +41,7 @@ class MultiScaleGraph(nn.Module):
     """The second variant as it ships: pixels of 0 to 255 as they come, scores of 0 to 1."""
 
     into = ObjectInput(
-        width=SIDE, height=SIDE, multiple=MULTIPLE, channels="bgr", mean=[0.0] * 3, scale=1.0
+        width=LONGEST, height=LONGEST, multiple=MULTIPLE, channels="bgr", mean=[0.0] * 3, scale=1.0
     )
     output = ObjectOutput(boxes="distances", strides=list(STRIDES))
 
