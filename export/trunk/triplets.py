@@ -51,8 +51,6 @@ class ShapingRecipe:
     """10 s mixtures of a batch, for the distillation."""
     noisy: float = 0.5
     """Share of the mixtures that lie in steady noise at 0 to 15 dB."""
-    clean_target: bool = False
-    """Whether the teacher hears the mixtures without that noise."""
     checked: int = 48
     """Mixtures that the teacher's scale and the explained variance are measured on, each."""
     rate: float = 3e-4
@@ -96,12 +94,10 @@ class Batches(Dataset[tuple[Tensor, Tensor, Tensor, Tensor]]):
 
     def _mixture(self, rng: np.random.Generator) -> tuple[Any, Any]:
         samples = mix(self.data, rng).samples
-        levels = target = log_mel(samples)
         if rng.random() < self.recipe.noisy:
-            levels = log_mel(in_noise(samples, rng))
-            if not self.recipe.clean_target:
-                target = levels
-        return levels, self.teacher(target)
+            samples = in_noise(samples, rng)
+        levels = log_mel(samples)
+        return levels, self.teacher(levels)
 
 
 def in_noise(samples: augment.Audio, rng: np.random.Generator) -> augment.Audio:
