@@ -93,7 +93,7 @@ def _schedule(
         else:
             chosen.append((word, sound))
     for _ in range(int(rng.integers(2, 6)) if wanted else int(rng.integers(3, 9))):
-        sound = _pick(data.negatives, rng).draw(rng)
+        sound = pick(data.negatives, rng).draw(rng)
         longest = int(rng.uniform(0.5, 5.0) * SAMPLE_RATE)
         if len(sound) > longest:
             start = int(rng.integers(len(sound) - longest + 1))
@@ -137,9 +137,9 @@ def _capture(samples: Audio, data: Databases, rng: np.random.Generator) -> Audio
     """Adds the background at -5 to 25 dB SNR, then what the microphone and the codec do."""
     speech = augment.active_level(samples) if samples.any() else 10 ** (rng.uniform(-45, -20) / 20)
     if data.backgrounds and rng.random() < 0.75:
-        noise = _pick(data.backgrounds, rng).stretch(CLIP, rng)
+        noise = pick(data.backgrounds, rng).stretch(CLIP, rng)
         if rng.random() < 0.3:
-            noise = noise + np.roll(_pick(data.backgrounds, rng).stretch(CLIP, rng), CLIP // 3)
+            noise = noise + np.roll(pick(data.backgrounds, rng).stretch(CLIP, rng), CLIP // 3)
     else:
         noise = augment.coloured_noise(CLIP, rng)
     snr = rng.uniform(-5, 25) if rng.random() < 0.8 else rng.uniform(25, 45)
@@ -154,7 +154,8 @@ def _capture(samples: Audio, data: Databases, rng: np.random.Generator) -> Audio
     return np.clip(noisy, -1, 1).astype(np.float32)
 
 
-def _pick(weighted: list[tuple[float, Pool]], rng: np.random.Generator) -> Pool:
+def pick(weighted: list[tuple[float, Pool]], rng: np.random.Generator) -> Pool:
+    """A pool, as often as its share of draws says."""
     shares = np.array([share for share, _ in weighted])
     return weighted[int(rng.choice(len(weighted), p=shares / shares.sum()))][1]
 

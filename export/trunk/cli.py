@@ -16,8 +16,11 @@ from export.data.databases import (
     synthetic_positives,
 )
 from export.data.speech import SpeechCache
+from export.data.vocabulary import kept, learnt, said
+from export.data.voices import voices_of
 from export.trunk import train as training
 from export.trunk.teacher import SpeechTeacher
+from export.trunk.triplets import Material, ShapingRecipe, shape
 
 
 @click.command()
@@ -52,6 +55,24 @@ from export.trunk.teacher import SpeechTeacher
     help="10 s mixtures to learn from.",
 )
 @click.option(
+    "--shape",
+    "start",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A trunk.pt that was distilled: shape it with triplets instead of distilling one.",
+)
+@click.option(
+    "--steps",
+    default=ShapingRecipe.steps,
+    show_default=True,
+    help="Of the shaping, each 16 words in 4 voices and 4 mixtures.",
+)
+@click.option(
+    "--voices",
+    default=6,
+    show_default=True,
+    help="Neural voices that say each word of the triplets; as many formant voices come on top.",
+)
+@click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
@@ -73,27 +94,48 @@ def trunk(
     words: tuple[str, ...],
     neural: int,
     clips: int,
+    start: Path | None,
+    steps: int,
+    voices: int,
     precision: str,
     seed: int,
     work: Path | None,
     out: Path,
     processes: int,
 ) -> None:
-    """Distil the trunk from a speech teacher over mixtures that are made anew.
+    """Distil the trunk from a speech teacher over mixtures that are made anew; then shape it.
 
     \b
-    Example:
+    Examples:
         porter-export trunk --teacher speech_embedding.onnx --data audio/
+        porter-export trunk --teacher speech_embedding.onnx --data audio/ --shape models/trunk.pt
     """
     torch.set_num_threads(max(1, processes - 1))
     cache = SpeechCache(cache_folder() / "speech")
-    spoken = synthetic_negatives(words, neural, seed)
-    said = [each for word in words for each in synthetic_positives(word, neural, seed)]
+    if start:
+        spoken = [each for word in learnt() for each in said(word, voices, seed)]
+        checked = [each for word in kept() for each in said(word, voices, seed)]
+    else:
+        spoken = synthetic_negatives(words, neural, seed)
+        checked = spoken[-neural // 10 :]
+        spoken += [each for word in words for each in synthetic_positives(word, neural, seed)]
     train_split = Recordings(data, ("train",), calibration=False)
-    learning = for_trunk(train_split, spoken + said, cache, seed, processes)
+    learning = for_trunk(train_split, spoken, cache, seed, processes)
     held_out = Recordings(data, ("test",)) if data else Recordings(None)
-    checking = for_trunk(held_out, spoken[-neural // 10 :], cache, seed + 1, processes)
-    recipe = training.TrunkRecipe(clips=clips, seed=seed, precision=precision)
-    folder = work or cache_folder() / "trunk"
-    training.train(recipe, learning, checking, SpeechTeacher(teacher), folder)
+    checking = for_trunk(held_out, checked, cache, seed + 1, processes)
+    listener = SpeechTeacher(teacher)
+    folder = work or cache_folder() / ("shaping" if start else "trunk")
+    if start:
+        material = Material(
+            learning,
+            voices_of(learnt(), data, voices, seed, cache, processes),
+            checking,
+            voices_of(kept(), None, voices, seed, cache, processes),
+        )
+        shaping = ShapingRecipe(steps=steps, seed=seed, precision=precision)
+        before = training.recipe_of(start)
+        shape(shaping, training.load(start), before, material, listener, folder)
+    else:
+        recipe = training.TrunkRecipe(clips=clips, seed=seed, precision=precision)
+        training.train(recipe, learning, checking, listener, folder)
     click.echo(f"{training.publish(folder, out, learning)}")

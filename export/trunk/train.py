@@ -7,9 +7,10 @@ and deviation 1, so that the share of its variance explained is one minus the me
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +21,12 @@ from tqdm import tqdm
 
 from export.data.mixing import Databases, mix
 from export.trunk import layerwise
+from export.trunk.checkpoint import Checkpoint
 from export.trunk.model import WIDTHS, Trunk
 from export.trunk.teacher import Scale, SpeechTeacher
+
+LOSSES = ("loss", "triplet")
+"""Figures of a checkpoint that are of a single batch: for the log, not for the card."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,6 @@ def train(
     folder: Path,
 ) -> Trunk:
     """Train or resume; writes `trunk.pt` (checkpoint) and `trunk.jsonl` (log) into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     trunk = Trunk(recipe.widths).to(device)
@@ -84,14 +88,9 @@ def train(
     replay = _Replay(128, recipe.seed)
     optimiser = torch.optim.AdamW(trunk.parameters(), recipe.rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, 2 * steps, pct_start=0.1)
-    checkpoint, done = folder / "trunk.pt", 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        trunk.load_state_dict(saved["trunk"])
-        optimiser.load_state_dict(saved["optimiser"])
-        schedule.load_state_dict(saved["schedule"])
-        done = saved["step"]
-    else:
+    checkpoint = Checkpoint(folder, trunk, optimiser, schedule)
+    done = checkpoint.resume()
+    if not done:
         layerwise.fit(trunk, teacher, scale, [levels.numpy() for levels, _ in start])
     mixtures = Mixtures(data, teacher, recipe.clips, recipe.seed)
     rest = torch.utils.data.Subset(mixtures, range(done * recipe.batch, recipe.clips))
@@ -111,26 +110,7 @@ def train(
             bar.set_postfix(loss=f"{loss:.3f}", rate=f"{schedule.get_last_lr()[0]:.1e}")
             if step % 100 == 0 or step == steps:
                 explained = explained_variance(trunk, held_out, scale)
-                with (folder / "trunk.jsonl").open("a") as log:
-                    log.write(
-                        json.dumps(
-                            {"step": step, "loss": round(loss, 4), "explained": round(explained, 4)}
-                        )
-                        + "\n"
-                    )
-                partial = checkpoint.with_suffix(".tmp")
-                torch.save(
-                    {
-                        "trunk": trunk.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "schedule": schedule.state_dict(),
-                        "step": step,
-                        "recipe": asdict(recipe),
-                        "explained": explained,
-                    },
-                    partial,
-                )
-                partial.replace(checkpoint)
+                checkpoint.save(step, asdict(recipe), loss=loss, explained=explained)
     return trunk.eval()
 
 
@@ -194,6 +174,7 @@ def publish(folder: Path, out: Path, data: Databases) -> Path:
     weights = out / "trunk.pt"
     torch.save({"trunk": saved["trunk"], "recipe": saved["recipe"]}, weights)
     hours = [round(pool.seconds / 3600, 2) for _, pool in data.negatives + data.backgrounds]
+    figures = saved["figures"]
     card = {
         "kind": "trunk",
         "name": "trunk",
@@ -203,20 +184,33 @@ def publish(folder: Path, out: Path, data: Databases) -> Path:
         "licence": "MIT for the weights; learnt from the teacher's outputs (Apache-2.0)",
         "summary": "Speech embedding, 96-D every 80 ms, shared by all wake words (training only)",
         "data": {
-            "taught_by": "Google's speech embedding network, by its outputs on the mixtures",
+            "taught_by": taught_by(saved["recipe"]),
             "hours_of_sound": round(sum(hours), 1),
             "mixed_hours": round(saved["recipe"]["clips"] / 360, 1),
         },
         "recipe": saved["recipe"],
         "seed": saved["recipe"]["seed"],
-        "figures": {
-            "explained_variance_held_out": round(saved["explained"], 4),
-            "steps": saved["step"],
-        },
+        "figures": {"explained_variance_held_out": figures.pop("explained")}
+        | {name: value for name, value in figures.items() if name not in LOSSES}
+        | {"steps": saved["step"]},
     }
     target = out / "trunk.yaml"
     target.write_text(yaml.safe_dump(card, sort_keys=False))
     return target
+
+
+def taught_by(recipe: Mapping[str, Any]) -> str:
+    """What a trunk with this recipe learnt from, for cards."""
+    teacher = "distilled from Google's speech embedding network (Apache-2.0), by its outputs"
+    if "shaping" not in recipe:
+        return teacher
+    return f"{teacher}; shaped by triplets of one word in several voices, real and synthetic"
+
+
+def recipe_of(path: Path) -> dict[str, Any]:
+    """How the trunk in a file was trained."""
+    recipe: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["recipe"]
+    return recipe
 
 
 def load(path: Path) -> Trunk:

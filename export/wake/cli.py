@@ -115,7 +115,8 @@ def wake(
         recipe = quick(words, seed)
     torch.set_num_threads(processes)
     folder = work or cache_folder() / "wake"
-    sources = Sources(data, _recordings(positives, words), hold_out, folder, processes)
+    taught_by = trunk_training.taught_by(trunk_training.recipe_of(trunk_path))
+    sources = Sources(data, _recordings(positives, words), hold_out, folder, taught_by, processes)
     for card in run(replace(recipe, words=words), sources, trunk_training.load(trunk_path), out):
         click.echo(str(card))
 

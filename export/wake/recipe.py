@@ -67,6 +67,8 @@ class Sources:
     hold_out: str | None
     """A speaker among them who is kept for a test."""
     work: Path
+    trunk_taught_by: str
+    """What the trunk learnt from, for the cards."""
     processes: int = 2
 
 
@@ -235,7 +237,7 @@ def describe_data(recipe: WakeRecipe, sources: Sources, word: str) -> list[str]:
             "excerpts, other wake words, single words, spoken digits"
         )
         said.append("backgrounds: ESC-10 and room noise (train split), game music from Debian")
-    said.append("trunk: distilled from Google's speech embedding network (Apache-2.0)")
+    said.append(f"trunk: {sources.trunk_taught_by}")
     return said
 
 
