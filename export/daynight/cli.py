@@ -10,7 +10,7 @@ import torch
 
 from export.data.cache import cache_folder
 from export.daynight import report, sketches
-from export.daynight.errors_report import worst, write_report
+from export.daynight.errors_report import draw, worst, write_report
 from export.daynight.material import Pictures, read
 from export.daynight.recipe import THRESHOLD, Plan, run
 from export.daynight.teacher import Teacher
@@ -130,7 +130,7 @@ def daynight(
 
     test: Pictures | None
     if is_quick:
-        plan = Plan(sides=(16, 32), side=32, folds=2, scale=0.15, seed=seed)
+        plan = Plan(sides=(16,), side=32, folds=2, scale=0.15, seed=seed)
         pictures, test = sketches.pictures(60, seed), sketches.pictures(30, seed + 1)
     else:
         if not folders:
@@ -142,6 +142,7 @@ def daynight(
     if errors is not None:
         cases = worst(result.shown, result.night, THRESHOLD, count)
         write_report(cases, THRESHOLD, plan.side, errors, "Day or night: the worst pictures")
+        draw(result.shown, result.night, THRESHOLD, errors / "probabilities.png")
     if skipped:
         click.echo(f"{len(skipped)} pictures skipped", err=True)
     facts = result.report | {"card": str(result.card), "skipped": skipped}

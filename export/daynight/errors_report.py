@@ -121,6 +121,25 @@ def write_report(
     return page
 
 
+def draw(pictures: Pictures, night: Values, threshold: float, path: Path) -> None:
+    """Every picture as a point, its mean brightness against the probability of night, as a PNG."""
+    from matplotlib.figure import Figure  # half a second that a run without it need not wait for
+
+    levels = brightness(pictures.images)
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, mark) in enumerate(zip(LABELS, "o^")):
+        own = pictures.labels == number
+        wrong = int(((night[own] >= threshold) != (number == 1)).sum())
+        label = f"labelled {name}: {wrong} of {int(own.sum())} wrong"
+        axes.plot(levels[own], night[own], f"C{1 - number}{mark}", ms=4, label=label, alpha=0.7)
+    axes.axhline(threshold, color="grey", linewidth=0.8, linestyle="--")
+    axes.set(ylim=(-0.03, 1.03), xlim=(0, None))
+    axes.set(xlabel="mean brightness of the picture", ylabel="probability of night")
+    axes.legend(loc="upper right")
+    figure.savefig(path, dpi=110)
+
+
 def _sheet(cases: Sequence[Case]) -> Image:
     """The worst cases in a grid, each with its label and the probability of night."""
     cells = np.full((SHEET_ROWS * SHEET_COLUMNS, CELL + CAPTION, CELL, 3), 255, np.uint8)

@@ -75,7 +75,7 @@ def test_the_report_and_the_card_say_what_was_measured(
     folder, report = trained
     card = open_light(folder / "models/daynight.yaml", [CPU]).card
     assert set(report["variants"]) == {"lecture", "augmented"}
-    assert set(report["resolutions"]) == {"16", "32"}
+    assert set(report["resolutions"]) == {"16"}
     losses = {name: each["cross_validated"]["loss"] for name, each in report["variants"].items()}
     assert report["chosen"] == min(losses, key=losses.__getitem__)
     test = report["variants"][report["chosen"]]["test"]
@@ -98,6 +98,7 @@ def test_the_worst_pictures_are_shown_with_their_probabilities(
         wrong = (float(row["night"]) >= 0.5) != (row["label"] == "night")
         assert row["kind"] == ("error" if wrong else "near error")
     assert cv2.imread(str(folder / "worst.jpg")).shape == (356, 960, 3)
+    assert cv2.imread(str(folder / "probabilities.png")) is not None
     page = (folder / "index.html").read_text()
     assert page.count("<tr><td>") == 6
     for number in range(6):
