@@ -14,6 +14,7 @@ COMMANDS = {
     "embed": "export.embedding.cli",
     "trunk": "export.trunk.cli",
     "wake": "export.wake.cli",
+    "wordembed": "export.wordembed.cli",
     "facedetect": "export.faces.cli",
     "evaluate": "export.evaluate_cli",
 }
