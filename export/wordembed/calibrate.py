@@ -20,7 +20,7 @@ from export.wordembed.model import WordEncoder
 ENROLLED = 3
 """Examples that a word is enrolled with."""
 SHIFTS = (0, 1, 2)
-"""Steps after the end of a word at which its templates are taken, as the daemon does."""
+"""Steps after the end of a word over which a template is the mean, as in the daemon."""
 FALSE_WINDOWS_PER_HOUR = 0.5
 """Windows of other sounds that may reach the threshold, in an hour of mixtures, for one word."""
 TYPICAL = 0.95
@@ -58,12 +58,15 @@ def calibrate(encoder: WordEncoder, examples: Examples, cohort: Array, seed: int
         if len(own) <= ENROLLED:
             continue
         vectors = np.stack([_embed(encoder, examples, own, shift) for shift in SHIFTS], axis=1)
-        enrolled = vectors[:ENROLLED].reshape(-1, encoder.dimension)
+        mean = vectors[:ENROLLED].mean(1)
+        enrolled = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         templates.append(enrolled)
         rest = vectors[ENROLLED:].reshape(-1, encoder.dimension)
         alike = scale.likeness(rest, enrolled).max(1)
         genuine.append(alike.reshape(-1, len(SHIFTS)).max(1))
-        pairs.append(_between(scale, vectors[:ENROLLED]))
+        between = scale.likeness(enrolled, enrolled)
+        np.fill_diagonal(between, -np.inf)
+        pairs.append(between.max(1))
     drawn = rng.permutation(len(examples.strangers))[:MOST_OTHERS]
     clips, steps = examples.strangers[drawn].T
     others = _vectors(encoder, examples.cut(clips, steps))
@@ -89,16 +92,6 @@ def calibrate(encoder: WordEncoder, examples: Examples, cohort: Array, seed: int
             "examples": len(true),
         },
     )
-
-
-def _between(scale: Scale, vectors: Array) -> Array:
-    """Likeness of each example, (n, shifts, dimension), to the nearest other one."""
-    count, shifts, size = vectors.shape
-    likeness = scale.likeness(vectors.reshape(-1, size), vectors.reshape(-1, size))
-    number = np.repeat(np.arange(count), shifts)
-    likeness[number[:, None] == number] = -np.inf
-    nearest: Array = likeness.reshape(count, -1).max(1)
-    return nearest
 
 
 def _equal_error(same: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> float:

@@ -38,7 +38,8 @@ class Examples:
     ) -> npt.NDArray[np.float16]:
         """Windows (n, window, 96) that end with the given steps."""
         offsets = np.arange(1 - self.window, 1)
-        return self.embeddings[clips[:, None], steps[:, None] + offsets]
+        windows: npt.NDArray[np.float16] = self.embeddings[clips[:, None], steps[:, None] + offsets]
+        return windows
 
 
 def find_examples(heard: Heard, window: int) -> Examples:

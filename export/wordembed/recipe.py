@@ -50,8 +50,8 @@ class WordRecipe:
     neural: int = 4
     """Neural utterances of each word; as many by formant voices and a third by unit voices."""
     formant: int = 6
-    clips: int = 4_000
-    calibration_clips: int = 500
+    clips: int = 1_500
+    calibration_clips: int = 250
     encoder: EncoderRecipe = field(default_factory=EncoderRecipe)
     seed: int = 0
     quick: bool = False
@@ -85,30 +85,29 @@ def quick(seed: int) -> WordRecipe:
 def run(recipe: WordRecipe, sources: Sources, trunk: Trunk, out: Path) -> Path:
     """Train, calibrate and export; returns the card that was written."""
     work = sources.work / _key(recipe, sources)
-    learning, checking = (
-        Bank(
-            work / name,
-            clips,
-            recipe.seed + offset,
-            lambda words=words, check=check: _databases(recipe, sources, words, check),
-            WORDS_IN_CLIP,
-        )
-        for name, clips, offset, words, check in (
-            ("learn", recipe.clips, 0, words_of(recipe, check=False), False),
-            ("check", recipe.calibration_clips, 1, words_of(recipe, check=True), True),
-        )
-    )
+    learning = _bank(recipe, sources, work / "learn", recipe.clips, check=False)
+    checking = _bank(recipe, sources, work / "check", recipe.calibration_clips, check=True)
     for bank in (learning, checking):
         bank.render(sources.processes)
-    heard = learning.hear(trunk)
-    examples = find_examples(heard, recipe.encoder.window)
+    examples = find_examples(learning.hear(trunk), recipe.encoder.window)
     folder = work / fingerprint(trunk) / _hash(asdict(recipe.encoder))
-    encoder = train(recipe.encoder, examples, heard.labels.shape[2], folder)
+    encoder = train(recipe.encoder, examples, folder)
     cohort = choose_cohort(encoder, examples, recipe.seed)
     checks = find_examples(checking.hear(trunk), recipe.encoder.window)
     found = calibrate(encoder, checks, cohort, recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     return _ship(recipe, sources, trunk, encoder, cohort, examples, found, out)
+
+
+def _bank(recipe: WordRecipe, sources: Sources, folder: Path, clips: int, check: bool) -> Bank:
+    words = words_of(recipe, check)
+    return Bank(
+        folder,
+        clips,
+        recipe.seed + check,
+        lambda: _databases(recipe, sources, words, check),
+        WORDS_IN_CLIP,
+    )
 
 
 def words_of(recipe: WordRecipe, check: bool) -> list[str]:

@@ -1,9 +1,8 @@
-"""Trains the network that compares words: triplets of windows, and a softmax with a margin.
+"""Trains the network that compares words, on triplets of windows.
 
 A batch has several windows of each of many words, said by other voices in other rooms, and windows
-of no word at all, which are negatives for everybody. The triplet loss with semi-hard negatives
-(Schroff et al., "FaceNet", CVPR 2015) pulls the former together and pushes the others away; the
-margin softmax (Wang et al., "CosFace", CVPR 2018) does so against all words at once.
+of no word at all, which are negatives for everybody, or the cohort that likeness is measured
+against.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from export.embedding.losses import MarginSoftmax, triplet
 from export.wordembed.discriminant import discriminant
 from export.wordembed.examples import EARLIEST, LATEST, STRANGER, Examples
+from export.wordembed.loss import likeness, triplet
 from export.wordembed.model import WordEncoder
 
 
@@ -27,23 +26,18 @@ from export.wordembed.model import WordEncoder
 class EncoderRecipe:
     """Everything that shapes the training of the encoder."""
 
-    steps: int = 3_000
+    steps: int = 1_000
     words: int = 64
     """Words of a batch."""
-    each: int = 5
+    each: int = 4
     """Windows of each word."""
     strangers: int = 192
-    """Windows of no word."""
-    rate: float = 2e-3
+    """Windows of no word; half of them are the cohort of the batch."""
+    rate: float = 5e-4
     """Peak learning rate (one cycle, AdamW)."""
-    margin: float = 0.3
-    """Of the triplet loss."""
-    scale: float = 20.0
-    """Of the margin softmax."""
-    cosine_margin: float = 0.2
-    softmax: float = 0.3
-    """Weight of the margin softmax beside the triplets."""
-    noise: float = 0.2
+    margin: float = 2.0
+    """Of the triplet loss, in deviations of the cohort's similarities."""
+    noise: float = 0.1
     """Standard deviation of noise on the embeddings, relative to their own."""
     window: int = 12
     features: int = 24
@@ -52,27 +46,24 @@ class EncoderRecipe:
     seed: int = 0
 
 
-def train(recipe: EncoderRecipe, examples: Examples, classes: int, folder: Path) -> WordEncoder:
+def train(recipe: EncoderRecipe, examples: Examples, folder: Path) -> WordEncoder:
     """Train, or take up where a checkpoint in the folder left off.
 
     Args:
         recipe: how.
         examples: what to learn from.
-        classes: words that they tell apart.
         folder: where `encoder.pt` (checkpoint) and `encoder.jsonl` (log) are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     model = WordEncoder(recipe.window, recipe.features, recipe.hidden)
     model.start_from(*discriminant(examples, recipe.features))
-    softmax = MarginSoftmax(classes, model.dimension, recipe.scale, recipe.cosine_margin)
-    both = nn.ModuleDict({"encoder": model, "softmax": softmax})
-    optimiser = torch.optim.AdamW(both.parameters(), recipe.rate, weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, recipe.steps)
     checkpoint, done = folder / "encoder.pt", 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
-        both.load_state_dict(saved["networks"])
+        model.load_state_dict(saved["encoder"])
         optimiser.load_state_dict(saved["optimiser"])
         schedule.load_state_dict(saved["schedule"])
         done = saved["step"]
@@ -83,22 +74,23 @@ def train(recipe: EncoderRecipe, examples: Examples, classes: int, folder: Path)
             windows, labels = batches.draw(step)
             model.train()
             vectors = model(windows + recipe.noise * scale * torch.randn_like(windows))
-            metric = triplet(vectors, labels, recipe.margin)
-            loss = metric + recipe.softmax * softmax(vectors, labels)
+            # Half of the strangers are negatives, half the cohort.
+            cohort, rest = vectors[-(recipe.strangers // 2) :], vectors[: -(recipe.strangers // 2)]
+            loss = triplet(likeness(rest, cohort), labels[: len(rest)], recipe.margin)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(both.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             schedule.step()
             if (step + 1) % 100 == 0 or step + 1 == recipe.steps:
-                facts = {"step": step + 1, "triplet": float(metric), "loss": float(loss)}
+                facts = {"step": step + 1, "loss": float(loss.detach())}
                 bar.set_postfix({name: f"{value:.4g}" for name, value in facts.items()})
                 with (folder / "encoder.jsonl").open("a") as log:
                     log.write(json.dumps(facts) + "\n")
                 partial = checkpoint.with_suffix(".tmp")
                 torch.save(
                     {
-                        "networks": both.state_dict(),
+                        "encoder": model.state_dict(),
                         "optimiser": optimiser.state_dict(),
                         "schedule": schedule.state_dict(),
                         "step": step + 1,
@@ -127,14 +119,9 @@ class _Batches:
         chosen = rng.choice(len(self._members), count, replace=False)
         rows = np.concatenate([rng.choice(self._members[i], recipe.each) for i in chosen])
         shifts = rng.integers(EARLIEST, LATEST + 1, len(rows))
-        windows = [examples.cut(examples.clips[rows], examples.steps[rows] + shifts)]
-        labels = [examples.words[rows]]
-        if len(examples.strangers):
-            drawn = rng.integers(len(examples.strangers), size=recipe.strangers)
-            others = examples.strangers[drawn]
-            windows.append(examples.cut(others[:, 0], others[:, 1]))
-            labels.append(np.full(len(others), STRANGER))
-        return (
-            torch.from_numpy(np.concatenate(windows).astype(np.float32)),
-            torch.from_numpy(np.concatenate(labels)),
-        )
+        others = examples.strangers[rng.integers(len(examples.strangers), size=recipe.strangers)]
+        clips = np.concatenate([examples.clips[rows], others[:, 0]])
+        steps = np.concatenate([examples.steps[rows] + shifts, others[:, 1]])
+        labels = np.concatenate([examples.words[rows], np.full(len(others), STRANGER)])
+        windows = examples.cut(clips, steps).astype(np.float32)
+        return torch.from_numpy(windows), torch.from_numpy(labels)

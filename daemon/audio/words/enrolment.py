@@ -24,7 +24,7 @@ QUIET_BEFORE, QUIET_AFTER = 1.6, 0.4
 QUIET_DB = -75.0
 """RMS level of that quiet: the noise of a decent microphone."""
 AFTER_END = (0, 1, 2)
-"""Steps after the end of the word at which it is encoded: a template each."""
+"""Steps after the end of the word at which it is encoded; a template is the mean of these."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +34,12 @@ class Encoded:
     recording: Recording
     vectors: Array
     """(3, dimension): one for each step of :data:`AFTER_END`."""
+
+    @property
+    def template(self) -> Array:
+        """(dimension,) of length 1: what is kept of it."""
+        mean = self.vectors.mean(0)
+        return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
 
 class Enroller:
@@ -84,7 +90,7 @@ class Enroller:
 
     def word(self, name: str, takes: Sequence[Encoded]) -> Word:
         """What is kept of takes that belong together."""
-        templates = np.concatenate([each.vectors for each in takes])
+        templates = np.stack([each.template for each in takes])
         alike = self._alike(takes)
         lengths = [each.recording.speech.seconds for each in takes]
         return Word(
@@ -105,18 +111,17 @@ class Enroller:
         if other.encoder != self._encoder.card.id:
             return None
         templates = other.vectors(self._encoder.card.dimension)
-        vectors = np.concatenate([each.vectors for each in takes])
-        return float(self._scale.score(self._scale.likeness(vectors, templates).max()))
+        own = np.stack([each.template for each in takes])
+        return float(self._scale.score(self._scale.likeness(own, templates).max()))
 
     def _alike(self, takes: Sequence[Encoded]) -> Array:
         """Likeness of each take to the nearest of the others; the card's least for a single one."""
         if len(takes) == 1:
             return np.array([self._encoder.card.unlike], np.float32)
-        vectors = np.concatenate([each.vectors for each in takes])
-        likeness = self._scale.likeness(vectors, vectors)
-        number = np.repeat(np.arange(len(takes)), len(AFTER_END))
-        likeness[number[:, None] == number] = -np.inf
-        return np.asarray(likeness.reshape(len(takes), -1).max(1))
+        templates = np.stack([each.template for each in takes])
+        likeness = self._scale.likeness(templates, templates)
+        np.fill_diagonal(likeness, -np.inf)
+        return np.asarray(likeness.max(1))
 
     def _threshold(self, templates: Array) -> float:
         """The card's, or as much more as it takes to tell the word from all others."""
