@@ -130,6 +130,12 @@ class WakeCard(ModelCard):
                 raise problem(f"{name} is listed twice; keep one", "words")
         return self
 
+    @property
+    def trunk(self) -> str | None:
+        """Fingerprint of the trunk that it was trained on, if its recipe names one."""
+        named = self.recipe.get("trunk") if isinstance(self.recipe, dict) else None
+        return named if isinstance(named, str) else None
+
     def files(self) -> dict[str, str]:
         """Every file of the model, by name, with its SHA-256."""
         verifiers = [each.verifier for each in self.words if each.verifier]

@@ -88,12 +88,24 @@ class WakeModelConfig(Settings):
     )
 
 
+class EnrolledConfig(Settings):
+    """Words that were enrolled from recordings, listened for beside the trained ones."""
+
+    enabled: bool = True
+    encoder: ModelName = "wordembed"
+    """The network that compares words."""
+    words: Annotated[dict[Text, WordOverride], BeforeValidator(or_empty)] = Field(
+        default_factory=dict
+    )
+
+
 class WakeConfig(Settings):
     """The wake words to listen for."""
 
     models: list[WakeModelConfig] = Field(
         default_factory=lambda: [WakeModelConfig(model="activate")], min_length=1
     )
+    enrolled: EnrolledConfig = EnrolledConfig()
     second_look: bool = True
     """Let a model's larger network confirm a detection, where its card has one."""
 

@@ -36,6 +36,13 @@ class PersonError(PorterError):
     """EX_NOUSER"""
 
 
+class WordError(PorterError):
+    """No such word is enrolled, it cannot be a name, or what is kept of it is damaged."""
+
+    exit_code = 67
+    """EX_NOUSER"""
+
+
 class DoorError(PorterError):
     """The lock cannot be worked."""
 

@@ -89,11 +89,14 @@ class WakeDetected:
     type: ClassVar[str] = "porter.wake.detected"
 
     word: str
-    """The word, as its model's card names it."""
+    """The word, as its model's card or its enrolment names it."""
+    enrolled: bool
+    """Whether the word was enrolled from recordings; false for a trained one."""
     model: Model
     """The model that heard it: name, version and the start of the SHA-256."""
     probability: float
-    """Highest probability among the steps that decided, from 0 to 1."""
+    """Highest probability among the steps that decided, from 0 to 1; for an enrolled word its
+    score."""
     threshold: float
     """What the smoothed probability had to reach."""
     second_look: float | None

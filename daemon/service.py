@@ -166,7 +166,8 @@ class Service:
             log.info("listening for %s on %s (%s)", ", ".join(words), audio, provider)
         if sight:
             log.info("looking at %s, %d people known", camera, sight.people)
-        cards = [detector.card for detector in detectors] + (sight.cards if sight else [])
+        cards = [card for detector in detectors for card in detector.cards]
+        cards += sight.cards if sight else []
         return Started(
             version=version("porter"),
             audio=audio,

@@ -14,6 +14,7 @@ COMMANDS = {
     "embed": "export.embedding.cli",
     "trunk": "export.trunk.cli",
     "wake": "export.wake.cli",
+    "wordembed": "export.wordembed.cli",
     "facedetect": "export.faces.cli",
     "daynight": "export.daynight.cli",
     "objects": "export.objects.cli",

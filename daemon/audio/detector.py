@@ -11,7 +11,8 @@ from daemon.audio.decision import Decision, Firing, Rule
 from daemon.audio.features import HOP, STEP_SECONDS
 from daemon.audio.second_look import Recent, Verifier, open_verifier
 from daemon.audio.wake import WakeModel, open_wake_model
-from daemon.cards import WakeCard, WakeWord, effective_words, load_wake_card
+from daemon.audio.words.enrolled import Enrolled, open_enrolled
+from daemon.cards import ModelCard, WakeCard, WakeWord, effective_words, load_wake_card
 from daemon.config import Config, WakeModelConfig
 from daemon.inference import choose_providers
 
@@ -22,8 +23,10 @@ Array = npt.NDArray[np.float32]
 class Detection:
     """A word was heard. Times are seconds from the start of the stream."""
 
-    card: WakeCard
+    card: ModelCard
     word: WakeWord
+    enrolled: bool
+    """Whether the word was enrolled from recordings, not trained."""
     probability: float
     """Highest probability of the steps that decided."""
     threshold: float
@@ -39,7 +42,7 @@ class Detection:
 
 
 class Detector:
-    """Listens for the words of one model."""
+    """Listens for the words of one model, and for enrolled words on the same trunk."""
 
     def __init__(
         self,
@@ -47,14 +50,27 @@ class Detector:
         words: list[WakeWord],
         model: WakeModel,
         verifiers: list[Verifier | None],
+        enrolled: Enrolled | None = None,
     ) -> None:
-        self.words = words
-        self.card = card
+        self.words = words + (enrolled.words if enrolled else [])
+        """Those of the model, then the enrolled ones."""
+        self.cards: list[ModelCard] = [card, *([enrolled.card] if enrolled else [])]
         self._model = model
+        self._enrolled = enrolled
         self._recent = Recent() if any(verifiers) else None
-        self._listeners = [_Listener(*each) for each in zip(words, verifiers)]
-        self.probabilities: Array = np.zeros((0, len(words)), np.float32)
-        """(steps, words) of the last block; overwritten by the next block but one."""
+        self._listeners = [_Listener(card, *each) for each in zip(words, verifiers)]
+        if enrolled:
+            self._listeners += [
+                _Listener(enrolled.card, each, None, True) for each in enrolled.words
+            ]
+        self._tables: dict[int, Array] = {}
+        self.probabilities: Array = np.zeros((0, len(self.words)), np.float32)
+        """(steps, words) of the last block; overwritten by the next block."""
+
+    @property
+    def enrolled(self) -> int:
+        """How many of the words are enrolled ones; they come last."""
+        return len(self._enrolled.words) if self._enrolled else 0
 
     @property
     def provider(self) -> str:
@@ -63,7 +79,7 @@ class Detector:
 
     def hear(self, pcm: Array) -> list[Detection]:
         """Take new sound, (steps * 1280,) in [-1, 1] at 16 kHz, and say what was heard in it."""
-        self.probabilities = self._model.process(pcm)
+        self.probabilities = self._judge(pcm)
         detections = []
         for index, row in enumerate(self.probabilities.tolist()):
             if self._recent is not None:
@@ -73,6 +89,20 @@ class Detector:
                 if firing is not None and (found := self._confirm(listener, firing)):
                     detections.append(found)
         return detections
+
+    def _judge(self, pcm: Array) -> Array:
+        trained = self._model.process(pcm)
+        if self._enrolled is None:
+            return trained
+        table = self._tables.get(len(trained))
+        if table is None:
+            table = self._tables[len(trained)] = np.zeros(
+                (len(trained), len(self.words)), np.float32
+            )
+        count = trained.shape[1]
+        table[:, :count] = trained
+        self._enrolled.listener.hear(self._model.embeddings, table[:, count:])
+        return table
 
     def smoothed(self) -> list[float]:
         """The smoothed probability of each word after the last step."""
@@ -86,6 +116,8 @@ class Detector:
     def reset(self) -> None:
         """Forget what was heard, as after a gap in the sound; time goes on."""
         self._model.reset()
+        if self._enrolled is not None:
+            self._enrolled.listener.reset()
         for each in self._listeners:
             each.decision.reset()
         if self._recent is not None:
@@ -101,8 +133,9 @@ class Detector:
         decided = (firing.step + 1) * STEP_SECONDS
         end = decided - word.delay
         return Detection(
-            card=self.card,
+            card=listener.card,
             word=word,
+            enrolled=listener.enrolled,
             probability=firing.probability,
             threshold=listener.decision.rule.threshold,
             second_look=sure,
@@ -115,28 +148,44 @@ class Detector:
 class _Listener:
     """A word, its decision and, if there is one, its verifier."""
 
-    __slots__ = ("decision", "verifier", "word")
+    __slots__ = ("card", "decision", "enrolled", "verifier", "word")
 
-    def __init__(self, word: WakeWord, verifier: Verifier | None) -> None:
+    def __init__(
+        self, card: ModelCard, word: WakeWord, verifier: Verifier | None, enrolled: bool = False
+    ) -> None:
+        self.card = card
         self.word = word
         self.verifier = verifier
+        self.enrolled = enrolled
         threshold = verifier.loose_threshold if verifier else word.threshold
         self.decision = Decision(Rule(threshold, word.smoothing, word.refractory))
 
 
 def open_detectors(config: Config) -> list[Detector]:
-    """Load every model of the configuration.
+    """Load every model of the configuration, and the enrolled words.
 
     Raises:
-        ModelError: a model is missing, damaged or not what its card says.
+        ModelError: a model is missing, damaged or not what its card says, or enrolled words need
+            another trunk than any model has.
         ConfigError: a word that no model has, or a provider that does not work here.
+        WordError: an enrolled word is damaged, or is a trained one, too.
     """
     providers = choose_providers(config.inference.provider)
-    return [_open(config, each, providers) for each in config.wake.models]
+    cards = [load_wake_card(each.model) for each in config.wake.models]
+    enrolled = open_enrolled(config.wake.enrolled, cards)
+    return [
+        _open(config, each, card, providers, enrolled.on(card) if enrolled else None)
+        for each, card in zip(config.wake.models, cards)
+    ]
 
 
-def _open(config: Config, wanted: WakeModelConfig, providers: list[str]) -> Detector:
-    card = load_wake_card(wanted.model)
+def _open(
+    config: Config,
+    wanted: WakeModelConfig,
+    card: WakeCard,
+    providers: list[str],
+    enrolled: Enrolled | None,
+) -> Detector:
     words = effective_words(card, wanted.words)
     threads = config.inference.threads
     verifiers = [
@@ -145,4 +194,5 @@ def _open(config: Config, wanted: WakeModelConfig, providers: list[str]) -> Dete
         else None
         for word in words
     ]
-    return Detector(card, words, open_wake_model(card, providers, threads), verifiers)
+    model = open_wake_model(card, providers, threads)
+    return Detector(card, words, model, verifiers, enrolled)

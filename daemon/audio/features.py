@@ -22,6 +22,8 @@ FRAMES_PER_STEP = 8
 HOP = FRAME * FRAMES_PER_STEP
 """Samples from one step (embedding, probability) to the next (80 ms)."""
 STEP_SECONDS = HOP / SAMPLE_RATE
+EMBEDDING = 96
+"""Dimensions of what the trunk gives for a step."""
 FFT = 512
 MEL_BANDS = 32
 MEL_LOW_HZ, MEL_HIGH_HZ = 60.0, 3_800.0

@@ -134,6 +134,7 @@ class Pipeline(threading.Thread):
         end = origin + found.end
         return WakeDetected(
             word=found.word.word,
+            enrolled=found.enrolled,
             model=describe_model(found.card),
             probability=round(found.probability, 4),
             threshold=found.threshold,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.audio.features import HOP
+from daemon.audio.features import EMBEDDING, HOP
 from daemon.cards import WakeCard, check_metadata
 from daemon.errors import ModelError
 from daemon.inference import CUDA, open_session
@@ -43,6 +43,8 @@ class WakeModel:
         self._states = [[self._value(b, self._device) for b in side] for side in self._buffers]
         self._turns: dict[int, tuple[_Turn, _Turn]] = {}
         self._side = 0
+        self.embeddings: Array = np.zeros((0, EMBEDDING), np.float32)
+        """(steps, 96) of the trunk for the last block; overwritten as the probabilities are."""
 
     def process(self, pcm: Array) -> Array:
         """Probabilities for new sound.
@@ -63,6 +65,7 @@ class WakeModel:
         if self._device != "cpu":
             turn.pcm_value.update_inplace(turn.pcm)
         self._session.run_with_iobinding(turn.binding)
+        self.embeddings = turn.embedding[0]
         probability: Array = turn.probability[0]
         return probability
 
@@ -79,25 +82,30 @@ class WakeModel:
         binding = self._session.io_binding()
         pcm = np.zeros((1, steps * HOP), np.float32)
         probability = np.zeros((1, steps, self._words), np.float32)
+        embedding = np.zeros((1, steps, EMBEDDING), np.float32)
         pcm_value = self._value(pcm, self._device)
         binding.bind_ortvalue_input("pcm", pcm_value)
         binding.bind_ortvalue_output("probability", self._value(probability, "cpu"))
+        binding.bind_ortvalue_output("embedding", self._value(embedding, "cpu"))
         for name, old, new in zip(self._names, self._states[side], self._states[1 - side]):
             binding.bind_ortvalue_input(name, old)
             binding.bind_ortvalue_output(f"next_{name}", new)
-        return _Turn(binding, pcm, pcm_value, probability)
+        return _Turn(binding, pcm, pcm_value, probability, embedding)
 
 
 class _Turn:
     """A binding and the arrays that it reads and writes."""
 
-    __slots__ = ("binding", "pcm", "pcm_value", "probability")
+    __slots__ = ("binding", "embedding", "pcm", "pcm_value", "probability")
 
-    def __init__(self, binding: Any, pcm: Array, pcm_value: Any, probability: Array) -> None:
+    def __init__(
+        self, binding: Any, pcm: Array, pcm_value: Any, probability: Array, embedding: Array
+    ) -> None:
         self.binding = binding
         self.pcm = pcm
         self.pcm_value = pcm_value
         self.probability = probability
+        self.embedding = embedding
 
 
 def open_wake_model(card: WakeCard, providers: list[str], threads: int = 1) -> WakeModel:

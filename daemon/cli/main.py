@@ -20,6 +20,7 @@ COMMANDS = {
     "listen": "Show the probability of the wake words live, or plot a recording.",
     "devices": "List the microphones and cameras.",
     "enroll": "Show somebody to Porter.",
+    "words": "Enrol wake words from recordings; list, test, remove them.",
     "people": "List, remove, export people; say when they may come.",
     "verify": "Compare pictures with one person.",
     "identify": "Say who is in pictures.",
@@ -54,7 +55,7 @@ Exit codes:
    2  wrong usage of the command line
   65  a model or its card is missing or damaged
   66  no sound or picture: no such file or device, or damaged
-  67  nobody of this name is enrolled, or it cannot be a name
+  67  nobody, or no word, of this name is enrolled, or it cannot be a name
   69  the lock cannot be worked, or no daemon answers
   74  events cannot be written: full disk, closed pipe
   77  the gallery cannot be used: damaged, a wrong key, or one others can read

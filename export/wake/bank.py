@@ -33,12 +33,20 @@ class Heard:
 
 
 class Bank:
-    """`clips` mixtures made by `databases()`, in a folder named after the recipe."""
+    """`clips` mixtures made by `databases()`, in a folder named after the recipe.
+
+    Each holds up to `positives` of the words.
+    """
 
     def __init__(
-        self, folder: Path, clips: int, seed: int, databases: Callable[[], Databases]
+        self,
+        folder: Path,
+        clips: int,
+        seed: int,
+        databases: Callable[[], Databases],
+        positives: int = 4,
     ) -> None:
-        self.folder, self.seed = folder, seed
+        self.folder, self.seed, self.positives = folder, seed, positives
         self.shards = range((clips + SHARD - 1) // SHARD)
         self._databases = databases
 
@@ -51,7 +59,7 @@ class Bank:
         global _databases
         # Forked workers share the databases' memory instead of copying gigabytes.
         _databases = self._databases()
-        jobs = [(self.path(shard), self.seed, shard) for shard in missing]
+        jobs = [(self.path(shard), self.seed, shard, self.positives) for shard in missing]
         with (
             multiprocessing.get_context("fork").Pool(processes) as pool,
             tqdm(total=len(missing) * SHARD, desc="mixing", unit="clip") as bar,
@@ -101,11 +109,11 @@ def fingerprint(trunk: Trunk) -> str:
 _databases: Databases | None = None
 
 
-def _render(job: tuple[Path, int, int]) -> None:
-    path, seed, shard = job
+def _render(job: tuple[Path, int, int, int]) -> None:
+    path, seed, shard, positives = job
     assert _databases is not None
     clips = [
-        mix(_databases, np.random.default_rng([seed, shard, i]), positives=4) for i in range(SHARD)
+        mix(_databases, np.random.default_rng([seed, shard, i]), positives) for i in range(SHARD)
     ]
     samples = np.stack([(clip.samples * 32_767).astype(np.int16) for clip in clips])
     labels = np.stack([clip.labels.astype(np.int8) for clip in clips])

@@ -1,0 +1,216 @@
+"""Where enrolled words live: a file for each in the state directory, for Porter alone to read.
+
+What is kept of a voice are vectors that tell words apart. Recordings are kept only on request, in a
+folder beside the file, so that another encoder can be taken later.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
+
+from daemon.audio.words.cards import EncoderId
+from daemon.documents import one_line
+from daemon.errors import WordError
+from daemon.paths import state_directory
+from daemon.people.files import make_folder, plain_failures, publish
+from daemon.validation import Settings, Text, problem
+
+Array = npt.NDArray[np.float32]
+
+LONGEST_NAME = 40
+_NAME = re.compile(r"[^\W_]+(?:[ '-][^\W_]+)*")
+_STORED = "<f4"
+
+
+def clean_name(name: str) -> str:
+    """A word's name, spaces made single.
+
+    Raises:
+        WordError: it cannot be one.
+    """
+    cleaned = " ".join(name.split())
+    if not _NAME.fullmatch(cleaned) or len(cleaned) > LONGEST_NAME:
+        raise WordError(
+            f"{one_line(name)!r} cannot be a word's name: letters and digits, with single spaces, "
+            f"hyphens or apostrophes between them, {LONGEST_NAME} characters at most"
+        )
+    return cleaned
+
+
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        flat = np.frombuffer(base64.b64decode(value, validate=True), _STORED)
+    except ValueError:
+        raise problem("must be base64 of 32-bit floats") from None
+    if not np.isfinite(flat).all():
+        raise problem("must hold numbers only")
+    return flat
+
+
+def _encoded(vectors: Array) -> str:
+    return base64.b64encode(np.ascontiguousarray(vectors, _STORED).tobytes()).decode()
+
+
+Floats = Annotated[Any, BeforeValidator(_decoded), PlainSerializer(_encoded)]
+
+
+class Take(Settings):
+    """One recording that a word was enrolled from."""
+
+    source: Text
+    """The name of a file, or the microphone."""
+    seconds: float = Field(gt=0, le=10)
+    """Length of the word in it."""
+    likeness: float
+    """Its score against the other takes."""
+
+
+class Word(Settings):
+    """An enrolled word."""
+
+    name: Annotated[Text, AfterValidator(clean_name)]
+    encoder: EncoderId
+    """What made the templates; those of different encoders are never compared."""
+    created: Text
+    """RFC 3339."""
+    takes: list[Take] = Field(min_length=1)
+    templates: Floats
+    """(templates * dimension,) float32: unit vectors, one after the other."""
+    threshold: float = Field(gt=0, lt=1)
+    """Score that counts as heard."""
+    duration: float = Field(gt=0, le=10)
+    """Median length of the word, in seconds."""
+
+    def vectors(self, dimension: int) -> Array:
+        """The templates, (n, dimension).
+
+        Raises:
+            WordError: they have another dimension.
+        """
+        flat = np.asarray(self.templates, np.float32)
+        if not len(flat) or len(flat) % dimension:
+            raise WordError(f"{self.name}: its templates are damaged; enrol it again")
+        return flat.reshape(-1, dimension)
+
+
+class Store:
+    """The folder of enrolled words."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def names(self) -> list[str]:
+        """The words that are there, by name, without a look into their files."""
+        return sorted(path.stem.replace("_", " ") for path in self.folder.glob("*.json"))
+
+    def words(self) -> list[Word]:
+        """All of them.
+
+        Raises:
+            WordError: a line for each file that cannot be read.
+        """
+        found, broken = [], []
+        for name in self.names():
+            try:
+                found.append(self.get(name))
+            except WordError as error:
+                broken.append(str(error))
+        if broken:
+            raise WordError("\n".join(broken))
+        return found
+
+    def get(self, name: str) -> Word:
+        """One word.
+
+        Raises:
+            WordError: it is not enrolled, or its file is damaged.
+        """
+        path = self.path(name)
+        try:
+            return Word.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise WordError(f"{name}: {self._unknown()}") from None
+        except OSError as error:
+            raise WordError(f"{path}: cannot be read: {error.strerror}") from None
+        except ValidationError as invalid:
+            first = invalid.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "file"
+            raise WordError(
+                f"{path}: damaged ({where}: {one_line(first['msg'])[:80]}); "
+                f"enrol the word again, or porter words remove {shown(name)}"
+            ) from None
+
+    def put(self, word: Word, recordings: Sequence[bytes] = ()) -> None:
+        """Keep a word, in place of what was known of it.
+
+        Args:
+            word: what to keep.
+            recordings: sound files of its takes, if they shall be kept.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        make_folder(self.folder)
+        self._forget_recordings(word.name)
+        if recordings:
+            make_folder(self.recordings(word.name))
+        for number, content in enumerate(recordings, 1):
+            publish(self.recordings(word.name) / f"{number}.wav", content, replace=True)
+        publish(self.path(word.name), word.model_dump_json(indent=1).encode(), replace=True)
+
+    def remove(self, name: str) -> None:
+        """Erase a word and its recordings, damaged or not.
+
+        Raises:
+            WordError: there is none of this name.
+            OutputError: it cannot be erased.
+        """
+        path = self.path(name)
+        if not path.exists():
+            raise WordError(f"{name}: {self._unknown()}")
+        with plain_failures(path):
+            path.unlink()
+        self._forget_recordings(name)
+
+    def path(self, name: str) -> Path:
+        """The file of a word."""
+        return self.folder / f"{_file_name(name)}.json"
+
+    def recordings(self, name: str) -> Path:
+        """The folder of a word's recordings, if they were kept."""
+        return self.folder / _file_name(name)
+
+    def _forget_recordings(self, name: str) -> None:
+        folder = self.recordings(name)
+        if folder.is_dir():
+            with plain_failures(folder):
+                shutil.rmtree(folder)
+
+    def _unknown(self) -> str:
+        known = ", ".join(self.names())
+        return f"no such enrolled word; there is {known}" if known else "no word is enrolled"
+
+
+def open_store() -> Store:
+    """The enrolled words of this machine."""
+    return Store(state_directory() / "words")
+
+
+def shown(name: str) -> str:
+    """A name as it is typed in a shell."""
+    return f'"{name}"' if " " in name or "'" in name else name
+
+
+def _file_name(name: str) -> str:
+    return clean_name(name).casefold().replace(" ", "_")
