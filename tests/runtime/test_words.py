@@ -1,0 +1,312 @@
+"""Wake words from three recordings: enrolled, heard by the daemon, refused with a reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.audio.words.encoder import open_word_encoder
+from daemon.audio.words.listener import WordListener
+from daemon.audio.words.store import Store, Take, Word
+from daemon.audio.words.takes import Fault, Recording, check
+from export.data.speech import Utterance, say
+from tests.runtime.process import Daemon, base_environment, events, porter
+from tests.sounds import RATE, write
+
+Array = npt.NDArray[np.float32]
+PROJECT = Path(__file__).resolve().parents[2]
+MODELS = PROJECT / "models"
+VOICES = [("f2", 1.0), ("m1", 1.0), ("f4", 0.9), ("m3", 1.1)]
+"""Of espeak-ng, with their speed; the last is never enrolled."""
+
+
+def quiet(seconds: float, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(0, 1e-3, round(seconds * RATE)).astype(np.float32)
+
+
+def spoken(word: str, number: int, before: float = 0.7, after: float = 0.7) -> Array:
+    voice, speed = VOICES[number]
+    sound = 0.5 * say(Utterance(word, "espeak", voice, speed=speed)).astype(np.float32)
+    whole = np.concatenate([np.zeros(round(before * RATE), np.float32), sound])
+    whole = np.concatenate([whole, np.zeros(round(after * RATE), np.float32)])
+    return whole + quiet(len(whole) / RATE, number)[: len(whole)]
+
+
+@pytest.fixture(scope="module")
+def takes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """WORD-0.wav to WORD-3.wav of three words, by four voices."""
+    folder = tmp_path_factory.mktemp("takes")
+    for word in ("porcupine", "kitchen", "umbrella"):
+        for number in range(len(VOICES)):
+            write(folder / f"{word}-{number}.wav", spoken(word, number))
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """The environment of a Porter with the models that ship and a state of its own."""
+    own = base_environment(MODELS) | {"STATE_DIRECTORY": str(tmp_path / "state")}
+    own.pop("XDG_RUNTIME_DIR", None)
+    own["PORTER_CONFIG"] = str(write_config(tmp_path / "config.yaml", {}))
+    return own
+
+
+def write_config(path: Path, content: dict[str, object]) -> Path:
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def enrol(home: dict[str, str], takes: Path, word: str = "porcupine") -> None:
+    three = [takes / f"{word}-{number}.wav" for number in range(3)]
+    done = porter("words", "enroll", word, *three, environment=home)
+    assert done.returncode == 0, done.stderr
+
+
+def detections(stdout: str) -> list[dict[str, object]]:
+    return [e["data"] for e in events(stdout) if e["type"] == "porter.wake.detected"]
+
+
+def test_a_voice_that_was_not_enrolled_is_heard_and_another_word_is_not(
+    home: dict[str, str], takes: Path
+) -> None:
+    enrol(home, takes)
+
+    heard = porter("run", "--file", takes / "porcupine-3.wav", "--fast", environment=home)
+    other = porter("run", "--file", takes / "kitchen-3.wav", "--fast", environment=home)
+
+    (found,) = detections(heard.stdout)
+    assert (found["word"], found["enrolled"]) == ("porcupine", True)
+    assert found["model"]["name"] == "wordembed"
+    assert 0.4 < found["onset"] < found["end"] < 1.9
+    assert detections(other.stdout) == []
+
+
+def test_a_running_daemon_takes_a_new_word_over_when_it_is_told_to_reload(
+    home: dict[str, str], takes: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path / "pipe.yaml", {"audio": {"source": "pipe"}})
+    daemon = Daemon(("--config", config), home, tmp_path / "stderr.txt")
+    try:
+        assert daemon.wait_for("porter.started")["data"]["words"] == ["activate"]
+        daemon.feed((quiet(1.0) * 32_767).astype("<i2").tobytes())
+        enrol(home, takes)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for_log("reloaded")
+        sound = np.concatenate([quiet(1.0), spoken("porcupine", 3), quiet(1.0)])
+        daemon.feed((sound * 32_767).astype("<i2").tobytes())
+        assert daemon.wait_for("porter.wake.detected")["data"]["word"] == "porcupine"
+        assert daemon.stop()[0] == 0
+    finally:
+        daemon.kill()
+
+
+def test_words_are_listed_tested_and_erased(
+    home: dict[str, str], takes: Path, tmp_path: Path
+) -> None:
+    enrol(home, takes)
+    listed = json.loads(porter("words", "list", "--json", environment=home).stdout)
+    tried = porter(
+        "words", "test", takes / "porcupine-3.wav", takes / "kitchen-3.wav", "--json",
+        environment=home,
+    )  # fmt: skip
+    ours, other = (row["words"][0] for row in json.loads(tried.stdout)["recordings"])
+    file = tmp_path / "state" / "words" / "porcupine.json"
+    mode = stat.S_IMODE(file.stat().st_mode)
+    erased = porter("words", "remove", "porcupine", "--yes", environment=home)
+    again = porter("words", "remove", "porcupine", "--yes", environment=home)
+
+    assert [word["name"] for word in listed["words"]] == ["porcupine"]
+    assert tried.returncode == 1  # not heard in all of them
+    assert len(ours["heard"]) == 1
+    assert ours["score"] > 0.5 > other["score"]
+    assert mode == 0o600
+    assert erased.returncode == 0
+    assert not file.exists()
+    assert again.returncode == 67
+    assert "no word is enrolled" in again.stderr
+
+
+def test_recordings_are_kept_only_if_that_is_asked_for(
+    home: dict[str, str], takes: Path, tmp_path: Path
+) -> None:
+    enrol(home, takes)
+    folder = tmp_path / "state" / "words"
+    assert list(folder.rglob("*.wav")) == []
+
+    three = [takes / f"porcupine-{number}.wav" for number in range(3)]
+    porter("words", "enroll", "porcupine", *three, "--keep", environment=home)
+    assert len(list(folder.rglob("*.wav"))) == 3
+    porter("words", "remove", "porcupine", "--yes", environment=home)
+    assert list(folder.rglob("*.wav")) == []
+
+
+def test_bad_takes_are_named_and_too_few_good_ones_are_no_word(
+    home: dict[str, str], takes: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.wav").write_text("no sound")
+    write(tmp_path / "silent.wav", quiet(2.0))
+    bad = [tmp_path / f"{name}.wav" for name in ("empty", "text", "silent", "missing")]
+
+    done = porter("words", "enroll", "porcupine", takes / "porcupine-0.wav", *bad, environment=home)
+
+    assert done.returncode == 66
+    for path in bad:
+        assert path.name in done.stderr
+    assert "1 recording accepted, at least 2 are needed" in done.stderr
+    assert not (tmp_path / "state" / "words" / "porcupine.json").exists()
+
+
+def test_a_take_that_is_another_word_is_left_out(home: dict[str, str], takes: Path) -> None:
+    given_takes = [takes / f"porcupine-{number}.wav" for number in range(3)]
+
+    done = porter(
+        "words", "enroll", "porcupine", *given_takes, takes / "umbrella-0.wav", "--json",
+        environment=home,
+    )  # fmt: skip
+
+    facts = json.loads(done.stdout)
+    assert [each["source"] for each in facts["rejected"]] == ["umbrella-0.wav"]
+    assert facts["rejected"][0]["reason"] == "unlike"
+    assert len(facts["takes"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        ("too quiet", lambda s: s * 0.002),
+        ("clipped", lambda s: np.clip(s * 40, -1, 1)),
+        ("noisy", lambda s: s + 60 * quiet(len(s) / RATE)[: len(s)]),
+        ("cut off", lambda s: s[round(0.85 * RATE) :]),
+        ("too long", lambda s: np.concatenate([s[round(0.6 * RATE) : round(1.3 * RATE)]] * 4)),
+        ("no speech", lambda s: np.zeros(RATE, np.float32)),
+    ],
+)
+def test_each_fault_of_a_take_has_its_reason(reason: str, change: Callable[[Array], Array]) -> None:
+    changed = change(spoken("porcupine", 0)).astype(np.float32)
+    if reason == "too long":
+        changed = np.concatenate([quiet(0.5), changed, quiet(0.5)])
+
+    found = check("take", changed)
+
+    assert isinstance(found, Fault)
+    assert found.reason == reason
+
+
+def test_a_good_take_passes_and_its_word_is_found() -> None:
+    found = check("take", spoken("porcupine", 0))
+
+    assert isinstance(found, Recording)
+    assert found.speech.start / RATE == pytest.approx(0.7, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("activate", 67, "is a trained word"),
+        ("../../etc", 67, "cannot be a word's name"),
+        ("", 67, "cannot be a word's name"),
+    ],
+)
+def test_names_that_cannot_be(
+    home: dict[str, str], takes: Path, name: str, code: int, told: str
+) -> None:
+    done = porter("words", "enroll", name, takes / "porcupine-0.wav", environment=home)
+
+    assert done.returncode == code
+    assert told in done.stderr
+
+
+def test_a_damaged_word_is_one_clear_line_and_can_be_removed(
+    home: dict[str, str], takes: Path, tmp_path: Path
+) -> None:
+    enrol(home, takes)
+    file = tmp_path / "state" / "words" / "porcupine.json"
+    file.write_bytes(file.read_bytes()[:200])
+
+    run = porter("run", "--file", takes / "kitchen-0.wav", "--fast", environment=home)
+    removed = porter("words", "remove", "porcupine", "--yes", environment=home)
+
+    assert run.returncode == 67
+    assert str(file) in run.stderr
+    assert "enrol the word again" in run.stderr
+    assert run.stderr.count("\n") == 1
+    assert removed.returncode == 0
+
+
+def test_an_encoder_of_another_trunk_is_refused(
+    home: dict[str, str], takes: Path, tmp_path: Path
+) -> None:
+    enrol(home, takes)
+    models = tmp_path / "models"
+    shutil.copytree(MODELS, models, ignore=shutil.ignore_patterns("bench", "face*", "style*"))
+    card = models / "activate.yaml"
+    card.write_text(card.read_text().replace("trunk: 5d6afbd9e3ca", "trunk: 0123456789ab"))
+
+    done = porter(
+        "run", "--file", takes / "porcupine-3.wav", "--fast",
+        environment=home | {"PORTER_MODELS": str(models)},
+    )  # fmt: skip
+
+    assert done.returncode == 65
+    assert "compares words on trunk 5d6afbd9e3ca, but activate has 0123456789ab" in done.stderr
+
+
+@given(cuts=st.lists(st.integers(1, 39), unique=True, max_size=39).map(sorted))
+@settings(max_examples=15, deadline=None)
+def test_any_chunking_gives_the_same_scores(cuts: list[int]) -> None:
+    encoder = open_word_encoder("wordembed")
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 1, (40, 96)).astype(np.float32)
+    window = sound[5 : 5 + encoder.card.window]
+    word = Word(
+        name="sesame",
+        encoder=encoder.card.id,
+        created="2026-01-01T00:00:00Z",
+        takes=[Take(source="one.wav", seconds=0.6, likeness=3.0)],
+        templates=encoder.embed(window[None])[0],
+        threshold=0.5,
+        duration=0.6,
+    )
+    listener = WordListener(encoder, [word])
+    whole, parts = np.zeros((40, 1), np.float32), np.zeros((40, 1), np.float32)
+
+    listener.hear(sound, whole)
+    listener.reset()
+    for first, last in zip([0, *cuts], [*cuts, 40]):
+        listener.hear(sound[first:last], parts[first:last])
+
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+    assert whole.argmax() == 5 + encoder.card.window - 1
+    assert whole.max() > 0.9
+
+
+def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
+    encoder = open_word_encoder("wordembed")
+    vectors = encoder.embed(np.ones((2, encoder.card.window, 96), np.float32))
+    word = Word(
+        name="hello porter",
+        encoder=encoder.card.id,
+        created="2026-01-01T00:00:00Z",
+        takes=[Take(source="one.wav", seconds=0.6, likeness=3.0)],
+        templates=vectors.ravel(),
+        threshold=0.5,
+        duration=0.6,
+    )
+    store = Store(tmp_path / "words")
+
+    store.put(word)
+
+    assert store.names() == ["hello porter"]
+    np.testing.assert_array_equal(store.get("Hello  Porter").templates, word.templates)
