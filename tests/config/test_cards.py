@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from daemon import documents
+from daemon.audio.words.cards import WordEncoderCard
 from daemon.cards import (
     ModelCard,
     WakeCard,
@@ -30,6 +31,7 @@ from daemon.vision.style.cards import FastStyleCard, GradientCard
 
 CARDS = (
     WakeCard,
+    WordEncoderCard,
     EncoderCard,
     DetectorCard,
     LightCard,
