@@ -52,8 +52,8 @@ class LightChanged:
     """Of night, 0 to 1, in the picture that decided."""
     previous: Literal["day", "night"] | None
     """What it was before; null at first."""
-    previous_seconds: float | None
-    """For how long it was that; null at first."""
+    lasted: float | None
+    """Seconds for which it was that; null at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

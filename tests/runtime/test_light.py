@@ -68,9 +68,9 @@ def test_it_gets_dark_once_and_a_headlight_changes_nothing(
     found = events(done.stdout)
     assert "dusk" in [each["name"] for each in found[0]["data"]["models"]]
     first, second = changes(found)
-    assert (first["light"], first["previous"], first["previous_seconds"]) == ("day", None, None)
+    assert (first["light"], first["previous"], first["lasted"]) == ("day", None, None)
     assert (second["light"], second["previous"]) == ("night", "day")
-    assert second["previous_seconds"] == pytest.approx(12.0, abs=0.6)
+    assert second["lasted"] == pytest.approx(12.0, abs=0.6)
     assert second["probability"] > 0.7
     assert all(
         each["source"].endswith("/camera") for each in found if each["type"].endswith("changed")

@@ -211,8 +211,8 @@ def test_a_change_is_in_force_before_it_is_said(classifier: LightClassifier) -> 
     assert watched.order == ["day", "said", "night", "said"]
     first, second = watched.said
     assert isinstance(first, LightChanged)
-    assert (first.light, first.previous, first.previous_seconds) == ("day", None, None)
-    assert (second.light, second.previous, second.previous_seconds) == ("night", "day", 12.0)
+    assert (first.light, first.previous, first.lasted) == ("day", None, None)
+    assert (second.light, second.previous, second.lasted) == ("night", "day", 12.0)
     assert first.probability < 0.3
     assert second.probability > 0.7
 

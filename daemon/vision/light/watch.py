@@ -59,7 +59,7 @@ class LightWatch:
                 light=change.light,
                 probability=round(probability, 4),
                 previous=change.previous,
-                previous_seconds=None if change.lasted is None else round(change.lasted, 1),
+                lasted=None if change.lasted is None else round(change.lasted, 1),
             )
         )
 
