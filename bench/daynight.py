@@ -61,7 +61,7 @@ def main(folders: tuple[Path, ...], model: str, learn: Path | None, as_json: boo
         facts["milliseconds"] = timed(classifier)
     text = table(["folder", "by", "right", "of day", "of night"], rows)
     parts = ", ".join(f"{name} {value:.3f} ms" for name, value in facts["milliseconds"].items())
-    show(facts, f"{facts['machine']}\n{text}\na picture of 640x480, median: {parts}", as_json)
+    show(facts, f"{facts['machine']}\n{text}\na picture of 640x480: {parts}", as_json)
 
 
 def _skip(message: str) -> None:
