@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.options import provider_option
 from daemon.cli.parameters import config_option
-from daemon.cli.pictures import json_option, pictures_argument, provider_option
+from daemon.cli.pictures import json_option, pictures_argument
 
 if TYPE_CHECKING:
     from daemon.inference import Provider

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.options import provider_option
 from daemon.cli.parameters import config_option
-from daemon.cli.pictures import Skipped, choose, json_option, progress, provider_option
+from daemon.cli.pictures import Skipped, choose, json_option, progress
 
 if TYPE_CHECKING:
     from daemon.inference import Provider

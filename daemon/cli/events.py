@@ -28,5 +28,5 @@ def command(as_schema: bool) -> None:
         name = event["properties"]["data"]["$ref"].rpartition("/")[2]
         click.echo(f"{event['title']}: {event['description'].splitlines()[0]}")
         for field, facts in definitions[name]["properties"].items():
-            click.echo(f"    {field:<18}{' '.join(facts['description'].split())}")
+            click.echo(f"    {field:<16}{' '.join(facts['description'].split())}")
         click.echo()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from daemon.cli.options import provider_option as provider_option
 from daemon.errors import SourceError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.options import provider_option
 from daemon.cli.parameters import config_option
-from daemon.cli.pictures import json_option, provider_option
+from daemon.cli.pictures import json_option
 
 if TYPE_CHECKING:
     from daemon.inference import Provider

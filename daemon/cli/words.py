@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.options import provider_option
 from daemon.cli.parameters import config_option
 from daemon.cli.people import counted
-from daemon.cli.pictures import json_option, progress, provider_option
+from daemon.cli.pictures import json_option, progress
 
 if TYPE_CHECKING:
     from daemon.audio.words.enrolment import Encoded, Enroller
@@ -184,10 +185,11 @@ def test(
     """Say how near each recording comes to each enrolled word, as the daemon would hear it."""
     from daemon.audio.recordings import list_recordings, read_recording
     from daemon.audio.words.trial import Trial, open_trial
+    from daemon.cli.options import override_provider
     from daemon.config import load_config
     from daemon.errors import SourceError
 
-    trial: Trial = open_trial(_with_provider(load_config(path), provider))
+    trial: Trial = open_trial(override_provider(load_config(path), provider))
     rows: list[dict[str, Any]] = []
     skipped = 0
     files = list_recordings(given)
@@ -214,13 +216,6 @@ def test(
                 )
     if not all(any(each["heard"] for each in row["words"]) for row in rows):
         ctx.exit(1)
-
-
-def _with_provider(config: Config, provider: Provider | None) -> Config:
-    if provider is None:
-        return config
-    inference = config.inference.model_copy(update={"provider": provider})
-    return config.model_copy(update={"inference": inference})
 
 
 def _enroller(config: Config, provider: Provider | None) -> Enroller:
