@@ -8,9 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from string import Template
 
 import cv2
 import numpy as np
@@ -20,6 +18,7 @@ from daemon.vision.frames import Image
 from daemon.vision.light.prepare import LABELS, shrink
 from export.daynight.evaluate import brightness
 from export.daynight.material import Pictures
+from export.sortable import row, write_page
 
 SHOWN = 200
 """Pixels of the longest side of a picture on the page."""
@@ -99,8 +98,7 @@ def write_report(
                 str(case.path),
             ]
             table.writerow(values)
-            cells = "".join(f"<td>{escape(value)}</td>" for value in values)
-            rows.append(f'<tr>{cells}<td><img loading="lazy" src="{name}" alt="the picture"></td>')
+            rows.append(row(values, f'<img loading="lazy" src="{name}" alt="the picture">'))
     if cases:
         cv2.imwrite(str(folder / "worst.jpg"), _sheet(cases))
     page = folder / "index.html"
@@ -109,15 +107,7 @@ def write_report(
         f"{wrong} of these {len(cases)} are wrong at threshold {threshold:.2f}; right beside each "
         f"picture is what the network sees of it, {side} x {side} pixels"
     )
-    page.write_text(
-        _PAGE.substitute(
-            title=escape(title),
-            note=escape(note),
-            heads="".join(f"<th>{name}" for name in (*COLUMNS, "picture")),
-            rows="\n".join(rows),
-        ),
-        encoding="utf-8",
-    )
+    write_page(page, title, note, (*COLUMNS, "picture"), rows)
     return page
 
 
@@ -162,34 +152,3 @@ def _beside(image: Image, side: int) -> Image:
     large = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     seen = cv2.resize(shrink(image, side), (size[1],) * 2, interpolation=cv2.INTER_NEAREST)
     return np.hstack([large, seen]).astype(np.uint8)
-
-
-_PAGE = Template("""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>$title</title>
-<style>
-body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; }
-table { border-collapse: collapse; }
-th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
-th { cursor: pointer; position: sticky; top: 0; background: #fff; }
-</style>
-<h1>$title</h1>
-<p>$note. Click a heading to sort.</p>
-<table><thead><tr>$heads</tr></thead>
-<tbody>
-$rows
-</tbody></table>
-<script>
-const body = document.querySelector("tbody");
-document.querySelectorAll("th").forEach((head, column) => {
-  let sign = 1;
-  head.addEventListener("click", () => {
-    const text = row => row.cells[column].textContent;
-    const order = (a, b) => isNaN(text(a)) || isNaN(text(b))
-      ? text(a).localeCompare(text(b)) : text(a) - text(b);
-    [...body.rows].sort((a, b) => sign * order(a, b)).forEach(row => body.append(row));
-    sign = -sign;
-  });
-});
-</script>
-</html>
-""")

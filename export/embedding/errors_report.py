@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from string import Template
 
 import cv2
 import numpy as np
@@ -15,6 +13,7 @@ import numpy.typing as npt
 
 from daemon.vision.alignment import align
 from export.data.faces import Face
+from export.sortable import row, write_page
 
 Scores = npt.NDArray[np.floating]
 COLUMNS = ("kind", "score", "margin", "first", "second", "ages", "genders", "origins")
@@ -99,19 +98,10 @@ def write_report(cases: Sequence[Case], threshold: float, folder: Path, title: s
             (folder / f"{stem}.jpg").write_bytes(coded.tobytes())
             values = _values(case)
             table.writerow(values)
-            cells = "".join(f"<td>{escape(value)}</td>" for value in values)
-            rows.append(f'<tr>{cells}<td><img loading="lazy" src="{stem}.jpg" alt="the pair"></td>')
+            rows.append(row(values, f'<img loading="lazy" src="{stem}.jpg" alt="the pair">'))
     page = folder / "index.html"
     note = f"Threshold {threshold:.4f}; a score at or below it is a match"
-    page.write_text(
-        _PAGE.substitute(
-            title=escape(title),
-            note=escape(note),
-            heads="".join(f"<th>{name}" for name in (*COLUMNS, "pair")),
-            rows="\n".join(rows),
-        ),
-        encoding="utf-8",
-    )
+    write_page(page, title, note, (*COLUMNS, "pair"), rows)
     return page
 
 
@@ -126,34 +116,3 @@ def _values(case: Case) -> list[str]:
         " / ".join(face.gender or "?" for face in both),
         " / ".join(face.ethnicity or "?" for face in both),
     ]
-
-
-_PAGE = Template("""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>$title</title>
-<style>
-body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; }
-table { border-collapse: collapse; }
-th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
-th { cursor: pointer; position: sticky; top: 0; background: #fff; }
-</style>
-<h1>$title</h1>
-<p>$note. Click a heading to sort.</p>
-<table><thead><tr>$heads</tr></thead>
-<tbody>
-$rows
-</tbody></table>
-<script>
-const body = document.querySelector("tbody");
-document.querySelectorAll("th").forEach((head, column) => {
-  let sign = 1;
-  head.addEventListener("click", () => {
-    const text = row => row.cells[column].textContent;
-    const order = (a, b) => isNaN(text(a)) || isNaN(text(b))
-      ? text(a).localeCompare(text(b)) : text(a) - text(b);
-    [...body.rows].sort((a, b) => sign * order(a, b)).forEach(row => body.append(row));
-    sign = -sign;
-  });
-});
-</script>
-</html>
-""")

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from itertools import pairwise
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import cv2
@@ -17,6 +15,7 @@ import numpy as np
 from export.faces import heldout
 from export.faces.evaluate import Judged, Measured, Rate, System, judge, threshold_for
 from export.faces.teacher import Teacher
+from export.sortable import row, write_page
 
 SETS = {
     "composed": "held-out persons in held-out backgrounds, 640 x 480",
@@ -174,16 +173,12 @@ def write_errors(results: Results, threshold: float, folder: Path, title: str) -
         for number, each in enumerate(wrong):
             stem = f"{kind}-{number:03d}.jpg"
             missed, false = _draw(each, threshold, folder / stem)
-            rows.append(
-                f"<tr><td>{kind}<td>{escape(each.name)}<td>{missed}<td>{false}"
-                f'<td><a href="{stem}"><img loading="lazy" src="{stem}" alt="drawn faces"></a>'
-            )
+            picture = f'<img loading="lazy" src="{stem}" alt="drawn faces">'
+            values = [kind, each.name, str(missed), str(false)]
+            rows.append(row(values, f'<a href="{stem}">{picture}</a>'))
     page = folder / "index.html"
     note = f"threshold {threshold:.2f}; red: missed, yellow: false, green: found; grey: not counted"
-    page.write_text(
-        _PAGE.substitute(title=escape(title), note=escape(note), rows="\n".join(rows)),
-        encoding="utf-8",
-    )
+    write_page(page, title, note, ("set", "picture", "missed", "false", "drawn"), rows)
     return page
 
 
@@ -210,22 +205,3 @@ def _box(image: heldout.Image, box: heldout.Array, colour: tuple[int, ...], text
     cv2.rectangle(image, (x, y), (x + w, y + h), colour, 2)
     if text:
         cv2.putText(image, text, (x, max(12, y - 4)), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1)
-
-
-_PAGE = Template("""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>$title</title>
-<style>
-body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; }
-table { border-collapse: collapse; }
-th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
-img { max-width: 480px; }
-</style>
-<h1>$title</h1>
-<p>$note</p>
-<table>
-<thead><tr><th>set<th>picture<th>missed<th>false<th>
-<tbody>
-$rows
-</table>
-</html>
-""")

@@ -8,9 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from string import Template
 
 import numpy as np
 import soundfile as sf
@@ -18,10 +16,12 @@ from tqdm import tqdm
 
 from daemon.audio.features import SAMPLE_RATE, STEP_SECONDS, log_mel
 from export.data.manifests import Audio
+from export.sortable import row, write_page
 from export.wake.conditions import QUIET_AFTER, QUIET_BEFORE, Condition
 from export.wake.evaluate import Evaluation, Heard
 from export.wake.scoring import Series
 
+COLUMNS = ("kind", "peak", "margin", "at_seconds", "label", "source", "speaker", "split", "path")
 SHOWN_SECONDS = 12.0
 """A longer recording is cut to this much around its peak."""
 
@@ -71,9 +71,7 @@ def write_report(
     rows = []
     with (folder / "errors.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(
-            ["kind", "peak", "margin", "at_seconds", "label", "source", "speaker", "split", "path"]
-        )
+        table.writerow(COLUMNS)
         for number, case in enumerate(tqdm(cases, unit="clip", desc="error report", leave=False)):
             clip, stem = case.heard.clip, f"{number:03d}"
             heard = condition.surround(clip.read(), clip.name)
@@ -92,16 +90,20 @@ def write_report(
                 clip.name,
             ]
             table.writerow(values)
-            rows.append(_row(values, stem))
+            picture = f'<img loading="lazy" src="{stem}.png" alt="spectrogram and probability">'
+            rows.append(
+                row(
+                    values,
+                    f'<audio controls preload="none" src="{stem}.flac"></audio>',
+                    f'<a href="{stem}.png">{picture}</a>',
+                )
+            )
     page = folder / "index.html"
     explained = (
         f"{condition}; threshold {threshold:.4f} on the smoothed probability; "
         f"{QUIET_BEFORE:g} s of quiet before each clip and {QUIET_AFTER:g} s after"
     )
-    page.write_text(
-        _PAGE.substitute(title=escape(title), note=escape(explained), rows="\n".join(rows)),
-        encoding="utf-8",
-    )
+    write_page(page, title, explained, (*COLUMNS, "sound", "picture"), rows)
     return page
 
 
@@ -131,49 +133,3 @@ def _draw(sound: Audio, scores: Audio, start: float, threshold: float, path: Pat
     lower.axhline(threshold, color="tab:red", linewidth=0.8, linestyle="--")
     lower.set(ylim=(0, 1.02), xlim=(start, end), ylabel="probability", xlabel="seconds of the clip")
     figure.savefig(path, dpi=100)
-
-
-def _row(values: Sequence[str], stem: str) -> str:
-    cells = "".join(f"<td>{escape(value)}</td>" for value in values)
-    return (
-        f'<tr>{cells}<td><audio controls preload="none" src="{stem}.flac"></audio></td>'
-        f'<td><a href="{stem}.png"><img loading="lazy" src="{stem}.png" alt="spectrogram and '
-        'probability"></a></td></tr>'
-    )
-
-
-_PAGE = Template("""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>$title</title>
-<style>
-body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; }
-table { border-collapse: collapse; }
-th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
-th { cursor: pointer; position: sticky; top: 0; background: #fff; white-space: nowrap; }
-th[aria-sort=ascending]::after { content: " \\25b2"; }
-th[aria-sort=descending]::after { content: " \\25bc"; }
-audio { width: 14rem; }
-img { width: 440px; }
-</style>
-<h1>$title</h1>
-<p>$note. Click a heading to sort.</p>
-<table>
-<thead><tr><th>kind<th>peak<th>margin<th>at, s<th>label<th>source<th>speaker<th>split<th>path
-<th>sound<th>picture</tr></thead>
-<tbody>
-$rows
-</tbody>
-</table>
-<script>
-const body = document.querySelector("tbody");
-document.querySelectorAll("th").forEach((head, column) => head.addEventListener("click", () => {
-  const down = head.getAttribute("aria-sort") === "ascending";
-  document.querySelectorAll("th").forEach(other => other.removeAttribute("aria-sort"));
-  head.setAttribute("aria-sort", down ? "descending" : "ascending");
-  const text = row => row.cells[column].textContent;
-  const order = (a, b) => isNaN(text(a)) || isNaN(text(b)) || text(a) === ""
-    ? text(a).localeCompare(text(b)) : text(a) - text(b);
-  [...body.rows].sort((a, b) => down ? order(b, a) : order(a, b)).forEach(row => body.append(row));
-}));
-</script>
-</html>
-""")
