@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from glob import glob, has_magic
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from daemon.audio.features import HOP
 from daemon.audio.file import FAST_HOPS, FileSource
 from daemon.errors import SourceError
+from daemon.listing import list_files
 
 Array = npt.NDArray[np.float32]
 
@@ -20,27 +20,12 @@ SUFFIXES = {".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
 
 
 def list_recordings(given: Iterable[Path]) -> list[Path]:
-    """The files that are meant: files as they are, folders and patterns in the order of names.
+    """The recordings that are meant by files, folders and patterns; see :func:`list_files`.
 
     Raises:
         SourceError: a folder without recordings, or a pattern that nothing matches.
     """
-    found: list[Path] = []
-    for path in given:
-        if path.is_dir():
-            inside = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise SourceError(f"{path}: holds no recordings ({', '.join(sorted(SUFFIXES))})")
-            found += inside
-        elif not path.exists() and has_magic(str(path)):
-            # Path.glob takes no absolute patterns.
-            matching = sorted(map(Path, glob(str(path), recursive=True)))  # noqa: PTH207
-            if not matching:
-                raise SourceError(f"{path}: no file fits this pattern")
-            found += matching
-        else:
-            found.append(path)
-    return list(dict.fromkeys(found))
+    return list_files(given, SUFFIXES, "recordings")
 
 
 def read_recording(path: Path, longest: float) -> Array:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from glob import glob, has_magic
 from pathlib import Path
 
 import numpy as np
 
 from daemon.errors import SourceError
+from daemon.listing import files_of, list_files
 from daemon.vision.frames import Image
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
@@ -17,46 +17,21 @@ SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 
 
 def list_pictures(given: Iterable[Path], *, recursive: bool = False) -> list[Path]:
-    """The files that are meant: files as they are, of folders their pictures in order of names.
-
-    Patterns such as `*.jpg` are resolved, too, for where no shell did. Nothing is listed twice.
-
-    Args:
-        given: files, folders and patterns.
-        recursive: whether folders inside of folders count, too; links to folders do not.
+    """The pictures that are meant by files, folders and patterns; see :func:`list_files`.
 
     Raises:
         SourceError: a folder cannot be listed or holds no pictures, or nothing fits a pattern.
     """
-    files: dict[Path, None] = {}
-    for path in given:
-        if path.is_dir():
-            files |= dict.fromkeys(pictures_of(path, recursive=recursive))
-        elif has_magic(str(path)) and not path.exists():
-            # Path.glob takes no absolute patterns.
-            found = sorted(Path(each) for each in glob(str(path), recursive=True))  # noqa: PTH207
-            if not found:
-                raise SourceError(f"{path}: no file fits this pattern")
-            files |= dict.fromkeys(found)
-        else:
-            files[path] = None
-    return list(files)
+    return list_files(given, SUFFIXES, "pictures", recursive=recursive)
 
 
-def pictures_of(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """The pictures of a folder, in the order of their names; of folders inside of it if asked.
+def pictures_of(folder: Path) -> list[Path]:
+    """The pictures of a folder, in the order of their names.
 
     Raises:
         SourceError: it cannot be listed or holds none.
     """
-    try:
-        entries = sorted(folder.rglob("*") if recursive else folder.iterdir())
-    except OSError as error:
-        raise SourceError(f"{folder}: cannot be listed: {error.strerror}") from None
-    pictures = [each for each in entries if each.suffix.lower() in SUFFIXES]
-    if not pictures:
-        raise SourceError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
-    return pictures
+    return files_of(folder, SUFFIXES, "pictures")
 
 
 def read_image(path: Path) -> Image:
