@@ -33,6 +33,7 @@ def detection(end: float, began: float) -> str:
     """The event line of a detection at `end` in a recording that began to play at `began`."""
     data = WakeDetected(
         word="activate",
+        enrolled=False,
         model=Model(name="activate", version="1", sha256="0" * 12),
         probability=0.9,
         threshold=0.5,

@@ -40,6 +40,8 @@ def start(models: Path, *arguments: str | Path, **more: str) -> subprocess.Popen
         [sys.executable, "-m", "daemon.cli.main", "style", *map(str, arguments)],
         cwd=ROOT,
         env=os.environ | {"PORTER_MODELS": str(models)} | more,
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
