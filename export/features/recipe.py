@@ -10,9 +10,9 @@ from export.convert import save_card, sha256
 from export.features.graph import check_parity, write
 from export.features.material import Material, drawn, gather
 from export.features.model import FeatureNetwork
-from export.features.teacher import SqueezeNet
-from export.features.teacher import load as load_teacher
 from export.features.train import FeatureRecipe, train
+from export.squeezenet import SqueezeNet
+from export.squeezenet import load as load_teacher
 
 VERSION = "1"
 SIDE = 224

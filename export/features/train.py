@@ -25,8 +25,8 @@ from export.features.model import (
     Widths,
     equally_loud,
 )
-from export.features.teacher import WIDTHS as TEACHER_WIDTHS
-from export.features.teacher import SqueezeNet
+from export.squeezenet import WIDTHS as TEACHER_WIDTHS
+from export.squeezenet import SqueezeNet
 
 SAVED_EVERY = 45.0
 """Seconds from one file of weights to the next."""

@@ -17,7 +17,6 @@ from daemon.inference import CPU
 from daemon.vision.objects.detector import open_object_detector
 from daemon.vision.objects.names import CLASSES
 from export.objects.augment import Augmentation
-from export.objects.classifier import Classifier
 from export.objects.convert import write_card
 from export.objects.evaluate import measure, read_marked
 from export.objects.graph import check_parity, export, graph_of
@@ -26,6 +25,7 @@ from export.objects.model import Widths
 from export.objects.report import facts
 from export.objects.sketches import draw_pictures
 from export.objects.train import Recipe, load_backbone, load_detector, train, warm_up
+from export.squeezenet import load as load_teacher
 
 NAME = "objects"
 VERSION = "1"
@@ -75,7 +75,7 @@ def warm_backbone(plan: Plan, pictures: Pictures, work: Path) -> None:
     recipe = replace(
         plan.recipe, minutes=plan.warm_up_minutes, side=WARM_SIDE, augmentation=_gentle(plan)
     )
-    warm_up(recipe, pictures, Classifier(plan.classifier), work)
+    warm_up(recipe, pictures, load_teacher(plan.classifier), work)
 
 
 def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work: Path) -> None:

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from export.clock import Clock
 from export.objects.augment import Augmentation, Batch, draw
-from export.objects.classifier import Classifier
 from export.objects.material import Pictures, weights
 from export.objects.model import VARIANTS, Backbone, MultiScale, SingleGrid, Widths, centres
 from export.objects.multi_loss import multi_loss
 from export.objects.v1_loss import v1_loss
+from export.squeezenet import SqueezeNet
 
 SAVE_SECONDS = 60.0
 """From one writing of the weights to the next."""
@@ -45,29 +46,6 @@ class Recipe:
     widths: Widths = field(default_factory=Widths)
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
-
-
-class Clock:
-    """How far a run is, by time or by steps."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._begin = time.monotonic()
-        self._seconds, self._steps = recipe.minutes * 60, recipe.steps
-        self.step = 0
-
-    @property
-    def progress(self) -> float:
-        """0 to 1."""
-        if self._steps:
-            return min(1.0, self.step / self._steps)
-        return min(1.0, (time.monotonic() - self._begin) / self._seconds)
-
-    def rate(self, peak: float) -> float:
-        """Learning rate now."""
-        now = self.progress
-        return (
-            peak * min(1.0, now / 0.05 + 0.02) * (0.01 + 0.99 * (1 + math.cos(math.pi * now)) / 2)
-        )
 
 
 class Mean:
@@ -131,7 +109,7 @@ def train(
     return mean.cpu().eval()
 
 
-def warm_up(recipe: Recipe, pictures: Pictures, teacher: Classifier, folder: Path) -> Backbone:
+def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, folder: Path) -> Backbone:
     """Teach a backbone what a classifier sees; writes backbone.pt and backbone.jsonl.
 
     From its last map it shall give the classifier's answer (cross-entropy of all 1,000 classes),
@@ -143,7 +121,8 @@ def warm_up(recipe: Recipe, pictures: Pictures, teacher: Classifier, folder: Pat
 
     def loss(batch: Batch, predicted: tuple[Tensor, Tensor]) -> Tensor:
         with torch.no_grad():
-            features, logits = teacher(batch.images)
+            features = teacher(batch.images.flip(1))[-1]
+            logits = teacher.answer(features)
             rows, columns = predicted[0].shape[2:]
             features = nn.functional.adaptive_avg_pool2d(features, (rows, columns))
             features = features / features.square().mean((1, 2, 3), keepdim=True).sqrt().add(1e-6)
@@ -224,12 +203,17 @@ def _learn(
     optimiser = torch.optim.AdamW(
         _groups(network, recipe.decay), recipe.rate, fused=device.type == "cuda"
     )
-    clock, saved, running = Clock(recipe), time.monotonic(), torch.zeros((), device=device)
+    clock = Clock(recipe.steps, None if recipe.steps else recipe.minutes)
+    step, saved, running = 0, time.monotonic(), torch.zeros((), device=device)
+
+    def progress() -> float:
+        return min(1.0, clock.share(step))
+
     network.train()
     with tqdm(desc=log.name, unit="step", mininterval=2) as bar:
-        for batch in _batches(recipe, pictures, clock):
+        for batch in _batches(recipe, pictures, progress):
             for group in optimiser.param_groups:
-                group["lr"] = clock.rate(recipe.rate)
+                group["lr"] = _rate(progress(), recipe.rate)
             x = batch.images.contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 predicted = network(x)
@@ -241,26 +225,32 @@ def _learn(
             nn.utils.clip_grad_norm_(network.parameters(), 10.0)
             optimiser.step()
             mean.update(network)
-            running = torch.lerp(running, off.detach(), max(0.02, 1 / (clock.step + 1)))
-            clock.step += 1
+            running = torch.lerp(running, off.detach(), max(0.02, 1 / (step + 1)))
+            step += 1
             bar.update()
             if time.monotonic() - saved > SAVE_SECONDS:
                 saved = time.monotonic()
                 save(mean.network)
-                _note(log, clock, running)
+                _note(log, step, progress(), running)
     save(mean.network)
-    _note(log, clock, running)
+    _note(log, step, progress(), running)
     return mean.network
 
 
-def _batches(recipe: Recipe, pictures: Pictures, clock: Clock) -> Iterator[Batch]:
+def _rate(progress: float, peak: float) -> float:
+    """Learning rate: up for a twentieth of the run, then down as a cosine."""
+    rise = min(1.0, progress / 0.05 + 0.02)
+    return peak * rise * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+
+
+def _batches(recipe: Recipe, pictures: Pictures, progress: Callable[[], float]) -> Iterator[Batch]:
     device = pictures.images.device
     dice = torch.Generator(device).manual_seed(recipe.seed)
     frequency = weights(pictures)
     calm = replace(recipe.augmentation, mosaic=0.0, smallest=0.7, largest=1.2)
-    while (progress := clock.progress) < 1:
+    while (now := progress()) < 1:
         chosen = torch.multinomial(frequency, recipe.batch * 4, True, generator=dice)
-        how = recipe.augmentation if progress < 1 - CALM else calm
+        how = recipe.augmentation if now < 1 - CALM else calm
         yield draw(pictures, chosen.view(recipe.batch, 4), recipe.side, how, dice)
 
 
@@ -272,7 +262,7 @@ def _groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
     ]
 
 
-def _note(log: Path, clock: Clock, running: Tensor) -> None:
-    entry = {"step": clock.step, "progress": round(clock.progress, 3), "loss": running.item()}
+def _note(log: Path, step: int, progress: float, running: Tensor) -> None:
+    entry = {"step": step, "progress": round(progress, 3), "loss": running.item()}
     with log.with_suffix(".jsonl").open("a") as file:
         file.write(json.dumps(entry) + "\n")

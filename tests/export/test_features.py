@@ -22,8 +22,8 @@ from export.features.model import (
     gram,
     random_network,
 )
-from export.features.teacher import SqueezeNet
-from export.features.teacher import load as load_teacher
+from export.squeezenet import SqueezeNet
+from export.squeezenet import load as load_teacher
 from tests.vision.painters import scene
 
 WIDTHS = ((5,), (7,), (6, 9))
@@ -89,7 +89,7 @@ def test_the_teacher_is_read_from_its_file(tmp_path):
     torch.manual_seed(0)
     original = SqueezeNet()
     stored = []
-    convolutions = {"conv1": original.first}
+    convolutions = {"conv1": original.first, "conv10": original.last}
     for number, fire in original.fires.items():
         convolutions |= {f"fire{number}/{name}": each for name, each in fire.named_children()}
     for name, conv in convolutions.items():
@@ -104,6 +104,9 @@ def test_the_teacher_is_read_from_its_file(tmp_path):
         for seen, expected, stride in zip(teacher(picture), original(picture), (2, 4, 8, 16)):
             assert seen.shape[2:] == (96 // stride - 1, 96 // stride - 1)
             torch.testing.assert_close(seen, expected, rtol=0.02, atol=0.2)
+        answer = teacher.answer(seen)
+        assert answer.shape == (len(picture), 1000)
+        torch.testing.assert_close(answer, original.answer(expected), rtol=0.02, atol=0.2)
 
 
 def test_another_teacher_is_refused(tmp_path):

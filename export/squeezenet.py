@@ -1,4 +1,4 @@
-"""SqueezeNet in PyTorch, with the weights of its ONNX file: what it sees at four strides.
+"""SqueezeNet in PyTorch, with the weights of its ONNX file: what it sees, and what it answers.
 
 Iandola et al., "SqueezeNet" (2016), version 1.1, trained on ImageNet. The file is the one that many
 collections of ONNX models hold; its input is BGR less the means of Caffe.
@@ -25,16 +25,18 @@ FIRES = {2: (64, 16), 3: (128, 16), 4: (128, 32), 5: (256, 32),
 EXPANDED = {2: 64, 3: 64, 4: 128, 5: 128, 6: 192, 7: 192, 8: 256, 9: 256}
 """Outputs of each of its two wide convolutions."""
 WIDTHS = (64, 128, 256, 512)
-"""Channels of what it gives."""
+"""Channels of what it sees."""
+CLASSES = 1000
 
 
 class SqueezeNet(nn.Module):
-    """Pictures to features at strides 2, 4, 8 and 16."""
+    """Pictures to features at strides 2, 4, 8 and 16, and to the classes of ImageNet."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.Conv2d(3, 64, 3, 2)
         self.fires = nn.ModuleDict({str(number): _Fire(number) for number in FIRES})
+        self.last = nn.Conv2d(WIDTHS[-1], CLASSES, 1)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of a picture.
@@ -57,6 +59,10 @@ class SqueezeNet(nn.Module):
                 x = self.fires[str(number)](x)
             seen.append(x)
         return seen
+
+    def answer(self, features: Tensor) -> Tensor:
+        """Logits (n, 1000) for the features of stride 16."""
+        return functional.relu(self.last(features)).mean((2, 3))
 
 
 class _Fire(nn.Module):
@@ -86,7 +92,7 @@ def load(path: Path) -> SqueezeNet:
     except Exception:
         raise ModelError(f"{path}: not an ONNX file, or damaged; copy it again") from None
     net = SqueezeNet()
-    convolutions: dict[str, nn.Module] = {"conv1": net.first}
+    convolutions: dict[str, nn.Module] = {"conv1": net.first, "conv10": net.last}
     for number in FIRES:
         fire = net.fires[str(number)]
         convolutions |= {f"fire{number}/{name}": each for name, each in fire.named_children()}
