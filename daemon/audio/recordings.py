@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from daemon.audio.features import HOP
+from daemon.audio.features import HOP, SAMPLE_RATE
 from daemon.audio.file import FAST_HOPS, FileSource
 from daemon.errors import SourceError
 from daemon.listing import list_files
@@ -41,11 +41,12 @@ def read_recording(path: Path, longest: float) -> Array:
     source = FileSource(path, None)
     source.open()
     blocks: list[Array] = []
+    most = longest * SAMPLE_RATE + 2 * FAST_HOPS * HOP
     pcm = np.zeros(FAST_HOPS * HOP, np.float32)
     try:
         while source.read(pcm) is not None:
             blocks.append(pcm.copy())
-            if sum(map(len, blocks)) > longest * 16_000 + 2 * len(pcm):
+            if len(blocks) * len(pcm) > most:
                 raise SourceError(f"{path}: longer than {longest:g} s; cut it")
     finally:
         source.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from daemon.cli.options import provider_option
+from daemon.cli.pictures import json_option
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -36,7 +37,6 @@ class Outputs:
 
 def comparison_options(command: CommandT) -> CommandT:
     """Add `--json`, `--plot` and `--provider`."""
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
     plot = click.option(
         "--plot",
         "picture",
@@ -44,7 +44,7 @@ def comparison_options(command: CommandT) -> CommandT:
         metavar="PNG",
         help="Draw the faces, and how near the nearest templates are.",
     )
-    return as_json(plot(provider_option(command)))
+    return json_option(plot(provider_option(command)))
 
 
 def answer(

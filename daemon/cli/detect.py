@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,14 @@ import click
 
 from daemon.cli.options import provider_option
 from daemon.cli.parameters import config_option
-from daemon.cli.pictures import Skipped, choose, json_option, progress
+from daemon.cli.pictures import (
+    Skipped,
+    choose,
+    distinct_name,
+    json_option,
+    make_folder,
+    progress,
+)
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -91,8 +98,7 @@ def command(
     search = _Search(detector, gathered, out, quiet=as_json)
     skipped = Skipped()
     if out is not None:
-        with _writing(out) as folder:
-            folder.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     with progress(pictures, "detect") as bar:
         for picture in bar:
             search.look_at_picture(picture, skipped)
@@ -154,10 +160,11 @@ class _Search:
         """The pictures of a video, with what was found in each drawn if they are kept."""
         from daemon.vision.objects.drawing import draw
 
-        for frame, image in enumerate(_counted(footage, footage.length, file.name)):
-            seconds = round(frame / footage.rate, 3)
-            found = self._find(image, str(file), {"frame": frame, "seconds": seconds})
-            yield draw(image, found) if self._out is not None else image
+        with progress(footage, file.name, footage.length or None) as bar:
+            for frame, image in enumerate(bar):
+                seconds = round(frame / footage.rate, 3)
+                found = self._find(image, str(file), {"frame": frame, "seconds": seconds})
+                yield draw(image, found) if self._out is not None else image
 
     def _find(self, image: Image, name: str, place: dict[str, Any]) -> list[Detection]:
         found = self._detector.detect(image)
@@ -173,21 +180,7 @@ class _Search:
     def _target(self, file: Path, suffix: str) -> Path:
         """Where a drawn file goes; of equal names from several folders each gets a number."""
         assert self._out is not None
-        name, number = file.stem + suffix, 1
-        while name in self._used:
-            number += 1
-            name = f"{file.stem}-{number}{suffix}"
-        self._used.add(name)
-        return self._out / name
-
-
-def _counted(images: Iterable[Image], length: int, label: str) -> Iterator[Image]:
-    """Pictures of a video under a progress bar."""
-    hidden = not sys.stderr.isatty()
-    with click.progressbar(
-        images, length=length or None, label=label, file=sys.stderr, hidden=hidden
-    ) as bar:
-        yield from bar
+        return self._out / distinct_name(file.stem, suffix, self._used)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.pictures import Skipped, progress
+from daemon.cli.pictures import Skipped, distinct_name, make_folder, progress
 from daemon.errors import OutputError, SourceError
 from daemon.vision.footage import Footage
 from daemon.vision.frames import Image
@@ -160,13 +160,7 @@ def _paint_one(
 
     try:
         pictures = counted(painter.film(footage, size, colours=colours))
-        with click.progressbar(
-            pictures,
-            length=footage.length or None,
-            label=content.name,
-            file=sys.stderr,
-            hidden=not sys.stderr.isatty(),
-        ) as bar:
+        with progress(pictures, content.name, footage.length or None) as bar:
             write_video(place, bar, footage.rate)
     finally:
         if count:
@@ -179,7 +173,7 @@ def _watched(
     """Paint under a progress bar that shows the terms of the loss, with previews if wanted."""
     every = max(1, manner.steps // PREVIEWS)
     if preview is not None:
-        _make_folder(preview)
+        make_folder(preview)
     with click.progressbar(
         length=manner.steps,
         label=name,
@@ -211,31 +205,18 @@ def _places(contents: Sequence[Path], out: Path, *, several: bool) -> list[tuple
         if len(contents) > 1:
             raise OutputError(f"{out}: {len(contents)} paintings need a folder; name one with -o")
         check_name(out, video=contents[0].suffix.lower() in VIDEO_CODECS)
-        _make_folder(out.parent)
+        make_folder(out.parent)
         return [(contents[0], out)]
-    _make_folder(out)
+    make_folder(out)
     taken: set[str] = set()
     places = []
     for content in contents:
         video = content.suffix.lower() in VIDEO_CODECS
-        suffix = ".mp4" if video else ".jpg"
-        name, number = f"{content.stem}{suffix}", 1
-        while name in taken:
-            number += 1
-            name = f"{content.stem}-{number}{suffix}"
-        taken.add(name)
-        place = out / name
+        place = out / distinct_name(content.stem, ".mp4" if video else ".jpg", taken)
         if place.exists() and place.samefile(content):
             raise OutputError(f"{place}: would be painted over; name another folder with -o")
         places.append((content, place))
     return places
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from None
 
 
 def _facts(painting: Painting) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,11 +66,45 @@ def read_all(paths: Iterable[Path], skipped: Skipped) -> Iterator[tuple[Path, Im
 
 
 @contextmanager
-def progress(items: Sequence[ItemT], label: str) -> Iterator[Iterable[ItemT]]:
-    """`items` under a progress bar on standard error; without one where that is no terminal."""
-    hidden = not sys.stderr.isatty() or len(items) < 2
-    with click.progressbar(items, label=label, file=sys.stderr, hidden=hidden) as bar:
+def progress(
+    items: Iterable[ItemT], label: str, length: int | None = None
+) -> Iterator[Iterable[ItemT]]:
+    """`items` under a progress bar on standard error; without one where that is no terminal.
+
+    Args:
+        items: to go through.
+        label: of the bar.
+        length: how many there are, where they do not know it themselves; None is unknown.
+    """
+    hidden = not sys.stderr.isatty() or (isinstance(items, Sized) and len(items) < 2)
+    with click.progressbar(
+        items, length=length, label=label, file=sys.stderr, hidden=hidden
+    ) as bar:
         yield bar
+
+
+def distinct_name(stem: str, suffix: str, taken: set[str]) -> str:
+    """`stem` and `suffix`, with a number between them if that is taken; takes the name."""
+    name, number = stem + suffix, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}{suffix}"
+    taken.add(name)
+    return name
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for what is written, if it is not there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    from daemon.errors import OutputError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from None
 
 
 def require_desk(wanted: str) -> None:

@@ -12,7 +12,7 @@ from daemon.audio.words.cards import WordEncoderCard
 from daemon.audio.words.likeness import Scale
 from daemon.cards import check_files, check_metadata, find_card, read_card
 from daemon.errors import ModelError
-from daemon.inference import open_session
+from daemon.inference import CPU, open_session
 from daemon.people.normalisation import load_cohort
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def open_word_encoder(model: str, threads: int = 1) -> WordEncoder:
     """
     card = read_card(find_card(model), WordEncoderCard)
     check_files(card)
-    session = open_session(card.path, ["CPUExecutionProvider"], threads)
+    session = open_session(card.path, [CPU], threads)
     check_metadata(card, session.get_modelmeta().custom_metadata_map)
     taken = {each.name: each.shape[1:] for each in session.get_inputs()}
     given = {each.name: each.shape[1:] for each in session.get_outputs()}

@@ -19,8 +19,8 @@ from daemon.events import rfc3339
 
 Array = npt.NDArray[np.float32]
 
-QUIET_BEFORE, QUIET_AFTER = 1.6, 0.4
-"""Seconds around a word while it is encoded: it must fill the trunk's view, and leave it."""
+QUIET_BEFORE = 1.6
+"""Seconds before a word while it is encoded: they must fill the trunk's view."""
 QUIET_DB = -75.0
 """RMS level of that quiet: the noise of a decent microphone."""
 AFTER_END = (0, 1, 2)
