@@ -102,7 +102,7 @@ def main(
             "threads": threads,
             "size": size,
             "steps": porter.steps,
-            "seconds": round(porter.seconds, 1),
+            "seconds": round(porter.seconds, 3),
             "torch_steps": peer.steps,
             "torch_seconds_a_step": round(peer.step, 4),
             "ratio": round(porter.step / peer.step, 3),
