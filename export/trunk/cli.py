@@ -68,7 +68,7 @@ from export.trunk.triplets import Material, ShapingRecipe, shape
 )
 @click.option(
     "--voices",
-    default=6,
+    default=4,
     show_default=True,
     help="Neural voices that say each word of the triplets; as many formant voices come on top.",
 )

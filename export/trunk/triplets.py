@@ -39,7 +39,7 @@ END = SAMPLES - (LABEL_STEPS - 1) * HOP - SAMPLE_RATE // 50
 class ShapingRecipe:
     """Everything that shapes the last stage of the trunk's training."""
 
-    steps: int = 250
+    steps: int = 1_000
     words: int = 16
     """Of a batch."""
     voices: int = 4

@@ -10,15 +10,14 @@ LEAST_DEVIATION = 1e-2
 
 
 def likeness(vectors: Tensor, cohort: Tensor) -> Tensor:
-    """Likeness of all pairs, (n, d) and a cohort (m, d) of length 1 to (n, n).
+    """Likeness of all pairs, (n, d) and a cohort (m, d) of length 1 to (n, n): rows are templates.
 
-    That of :class:`daemon.audio.words.likeness.Scale`: in deviations of the cohort's similarities,
-    the mean of what both sides see.
+    That of :class:`daemon.audio.words.likeness.Scale`: in deviations of the similarities of the
+    template to the cohort.
     """
     similar, others = vectors @ vectors.T, vectors @ cohort.T
-    mean, deviation = others.mean(1), others.std(1).clamp_min(LEAST_DEVIATION)
-    seen = (similar - mean[:, None]) / deviation[:, None]
-    return (seen + seen.T) / 2
+    mean, deviation = others.mean(1), others.std(1, correction=0).clamp_min(LEAST_DEVIATION)
+    return (similar - mean[:, None]) / deviation[:, None]
 
 
 def triplet(alike: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -26,7 +25,7 @@ def triplet(alike: Tensor, labels: Tensor, margin: float) -> Tensor:
     equation 1 and section 3.2), on likenesses instead of distances.
 
     Args:
-        alike: (n, n) likeness of all pairs.
+        alike: (n, n) likeness of all pairs; rows are anchors.
         labels: (n,) which word; -1 for no word, which is nobody's positive.
         margin: by how much the positive shall be more alike than the negative.
 

@@ -19,7 +19,7 @@ from export.trunk.model import EMBEDDING
 class WordEncoder(nn.Module):
     """Windows of embeddings to unit vectors; the same word lies near, however it was said."""
 
-    def __init__(self, window: int = 12, features: int = 24, hidden: int = 64) -> None:
+    def __init__(self, window: int = 13, features: int = 48, hidden: int = 128) -> None:
         super().__init__()
         self.window, self.dimension = window, window * features
         self.linear = nn.Linear(EMBEDDING, features)

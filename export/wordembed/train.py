@@ -39,10 +39,10 @@ class EncoderRecipe:
     """Of the triplet loss, in deviations of the cohort's similarities."""
     noise: float = 0.1
     """Standard deviation of noise on the embeddings, relative to their own."""
-    window: int = 12
-    features: int = 24
+    window: int = 13
+    features: int = 48
     """Of each step."""
-    hidden: int = 64
+    hidden: int = 128
     seed: int = 0
 
 

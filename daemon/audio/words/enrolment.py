@@ -20,7 +20,7 @@ from daemon.events import rfc3339
 Array = npt.NDArray[np.float32]
 
 QUIET_BEFORE = 1.6
-"""Seconds before a word while it is encoded: they must fill the trunk's view."""
+"""Seconds before a recording while it is encoded: they must fill the trunk's view."""
 QUIET_DB = -75.0
 """RMS level of that quiet: the noise of a decent microphone."""
 AFTER_END = (0, 1, 2)
@@ -51,18 +51,14 @@ class Enroller:
         self._scale = encoder.scale()
 
     def encode(self, recording: Recording) -> Encoded:
-        """The vectors of a recording: the word alone, with quiet around it."""
-        speech = recording.speech
-        margin = round(0.1 * SAMPLE_RATE)
-        first, last = max(0, speech.start - margin), min(len(recording.pcm), speech.end + margin)
+        """The vectors of a recording: the word in its room, with quiet around that."""
         before = round(QUIET_BEFORE * SAMPLE_RATE)
-        end = before + speech.end - first
-        step = math.ceil(end / HOP) - 1
+        step = math.ceil((before + recording.speech.end) / HOP) - 1
         length = (step + 1 + max(AFTER_END)) * HOP
         # The same quiet each time: the same recording gives the same templates.
         rng = np.random.default_rng(0)
         heard = rng.standard_normal(length, np.float32) * np.float32(10 ** (QUIET_DB / 20))
-        said = recording.pcm[first:last][: length - before]
+        said = recording.pcm[: length - before]
         heard[before : before + len(said)] += said
         self._trunk.reset()
         self._trunk.process(heard)
