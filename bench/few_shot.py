@@ -134,9 +134,11 @@ def _draws(
 
 @dataclass(frozen=True)
 class _Vectors:
-    """Everything as the encoder sees it."""
+    """Everything as the encoder sees it, with the statistics that normalise it."""
 
     vectors: npt.NDArray[np.float16]
+    mean: npt.NDArray[np.float32]
+    deviation: npt.NDArray[np.float32]
     cuts: npt.NDArray[np.int64]
     """Where each positive starts; the last is where the negatives do."""
 
@@ -163,8 +165,14 @@ class _Porter:
             past = whole[1 - window :]
             views = np.lib.stride_tricks.sliding_window_view(whole, window, axis=0)
             parts.append(self.encoder.embed(views.transpose(0, 2, 1)).astype(np.float16))
+        vectors = np.concatenate(parts)
+        statistics = [
+            self.scale.statistics(vectors[at : at + 20_000].astype(np.float32))
+            for at in range(0, len(vectors), 20_000)
+        ]
+        mean, deviation = (np.concatenate(each) for each in zip(*statistics))
         cuts = np.cumsum([0, *map(len, parts[: len(positives)])])
-        return _Vectors(np.concatenate(parts), cuts)
+        return _Vectors(vectors, mean, deviation, cuts)
 
     def _embeddings(self, pcm: Audio) -> Audio:
         parts = []
@@ -175,10 +183,14 @@ class _Porter:
 
     def scores(self, heard: _Vectors, templates: Audio) -> Series:
         """The score of every step, as the daemon's listener gives it."""
+        mean, deviation = self.scale.statistics(templates)
         parts = []
         for at in range(0, len(heard.vectors), 20_000):
-            vectors = heard.vectors[at : at + 20_000].astype(np.float32)
-            parts.append(self.scale.score(self.scale.likeness(vectors, templates).max(1)))
+            part = slice(at, at + 20_000)
+            similar = heard.vectors[part].astype(np.float32) @ templates.T
+            seen = (similar - heard.mean[part, None]) / heard.deviation[part, None]
+            alike = (seen + (similar - mean) / deviation) / 2
+            parts.append(self.scale.score(alike.max(1)))
         return np.concatenate(parts).astype(np.float64)
 
 

@@ -10,14 +10,15 @@ LEAST_DEVIATION = 1e-2
 
 
 def likeness(vectors: Tensor, cohort: Tensor) -> Tensor:
-    """Likeness of all pairs, (n, d) and a cohort (m, d) of length 1 to (n, n): rows are templates.
+    """Likeness of all pairs, (n, d) and a cohort (m, d) of length 1 to (n, n).
 
-    That of :class:`daemon.audio.words.likeness.Scale`: in deviations of the similarities of the
-    template to the cohort.
+    That of :class:`daemon.audio.words.likeness.Scale`: in deviations of the cohort's similarities,
+    the mean of what both sides see.
     """
     similar, others = vectors @ vectors.T, vectors @ cohort.T
-    mean, deviation = others.mean(1), others.std(1, correction=0).clamp_min(LEAST_DEVIATION)
-    return (similar - mean[:, None]) / deviation[:, None]
+    mean, deviation = others.mean(1), others.std(1).clamp_min(LEAST_DEVIATION)
+    seen = (similar - mean[:, None]) / deviation[:, None]
+    return (seen + seen.T) / 2
 
 
 def triplet(alike: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -25,7 +26,7 @@ def triplet(alike: Tensor, labels: Tensor, margin: float) -> Tensor:
     equation 1 and section 3.2), on likenesses instead of distances.
 
     Args:
-        alike: (n, n) likeness of all pairs; rows are anchors.
+        alike: (n, n) likeness of all pairs.
         labels: (n,) which word; -1 for no word, which is nobody's positive.
         margin: by how much the positive shall be more alike than the negative.
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from daemon.audio.words.likeness import Scale
 from export.data.vocabulary import WORDS, kept, learnt
-from export.wordembed.loss import likeness
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -27,17 +26,20 @@ def test_the_words_that_are_tested_are_not_in_the_vocabulary_and_its_parts_are_a
 
 
 @given(st.integers(0, 1_000))
-def test_the_loss_measures_likeness_as_the_daemon_does(seed: int) -> None:
+def test_likeness_is_symmetric_and_the_listener_s_statistics_are_those_of_enrolment(
+    seed: int,
+) -> None:
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(12, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    cohort, words = vectors[:8], vectors[8:]
+    scale = Scale(vectors[:8])
+    one, other = vectors[8:10], vectors[10:]
 
-    found = likeness(torch.from_numpy(words), torch.from_numpy(cohort))
-
-    # The loss has an anchor in each row, the daemon a template in each column.
-    expected = Scale(cohort).likeness(words, words).T
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        scale.likeness(one, other), scale.likeness(other, one).T, rtol=1e-4, atol=1e-4
+    )
+    mean, deviation = scale.statistics(one)
+    assert scale.of(one[0]) == pytest.approx((mean[0], deviation[0]), rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.slow

@@ -1,11 +1,10 @@
 """How alike sounds are, on a scale that means the same for every word.
 
-Some words are near to many sounds, so that one threshold would wake for them too often. A
-similarity is judged by how it compares with the template's to a cohort of other sounds: zero
-normalisation, Auckenthaler, Carey and Lloyd-Thomas, "Score normalization for text-independent
-speaker verification systems", Digital Signal Processing 10, 2000. (The symmetric kind, which looks
-from the probe's side, too, misses more here, and costs a comparison with the whole cohort at every
-step.)
+Some sounds are near to everything, so that one threshold would wake for them too often. A
+similarity is judged by how it compares with those to a cohort of other sounds, as the probe sees it
+and as the template does: symmetric score normalisation, Kenny, "Bayesian speaker verification with
+heavy-tailed priors", Odyssey 2010. (The adaptive kind, against the nearest of the cohort alone,
+misses more here.)
 """
 
 from __future__ import annotations
@@ -26,19 +25,29 @@ class Scale:
         """Take the cohort, (m, dimension) of length 1, and the logistic curve of the scores."""
         self._cohort = np.ascontiguousarray(cohort, np.float32)
         self._offset, self._slope = offset, slope
+        self._similar = np.zeros(len(cohort), np.float32)
 
-    def statistics(self, templates: Array) -> tuple[Array, Array]:
-        """Mean and deviation, (k,) each, of the similarities of (k, d) to the cohort."""
-        similar = templates @ self._cohort.T
+    def statistics(self, vectors: Array) -> tuple[Array, Array]:
+        """Mean and deviation, (n,) each, of the similarities of (n, d) to the cohort."""
+        similar = vectors @ self._cohort.T
         return similar.mean(1), np.maximum(similar.std(1), LEAST_DEVIATION)
+
+    def of(self, vector: Array) -> tuple[float, float]:
+        """The same of one vector (d,), without making anything anew."""
+        similar = np.dot(self._cohort, vector, out=self._similar)
+        mean = float(similar.mean())
+        square = float(np.dot(similar, similar)) / len(similar)
+        return mean, max(max(0.0, square - mean * mean) ** 0.5, LEAST_DEVIATION)
 
     def likeness(self, vectors: Array, templates: Array) -> Array:
         """Normalised similarity of each of (n, d) and each of (k, d): (n, k), higher is more alike.
 
-        In deviations of the similarities of the template to the cohort.
+        In deviations of the cohort's similarities; the mean of what both sides see.
         """
-        mean, deviation = self.statistics(templates)
-        return np.asarray((vectors @ templates.T - mean) / deviation, np.float32)
+        similar = vectors @ templates.T
+        (mean, deviation), (own, spread) = map(self.statistics, (vectors, templates))
+        seen = (similar - mean[:, None]) / deviation[:, None] + (similar - own) / spread
+        return np.asarray(seen / 2, np.float32)
 
     def score(self, likeness: npt.ArrayLike, out: Array | None = None) -> Array:
         """A likeness of any shape as a score from 0 to 1: a logistic curve."""

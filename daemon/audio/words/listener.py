@@ -30,6 +30,7 @@ class WordListener:
         counts = [len(each) for each in templates]
         self._starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)
         self._similar = np.zeros(len(self._templates), np.float32)
+        self._seen = np.zeros_like(self._similar)
         self._likeness = np.zeros(len(words), np.float32)
         self._heard = 0
 
@@ -56,6 +57,12 @@ class WordListener:
 
     def _score(self, vector: Array, scores: Array) -> None:
         similar = np.dot(self._templates, vector, out=self._similar)
+        mean, deviation = self._scale.of(vector)
+        # (s - m_t) / d_t + (s - m_p) / d_p, halved: as the template sees it and as the probe does.
+        seen = np.subtract(similar, mean, out=self._seen)
+        seen /= deviation
         similar -= self._mean
         similar /= self._deviation
+        similar += seen
+        similar *= 0.5
         self._scale.score(np.maximum.reduceat(similar, self._starts, out=self._likeness), scores)
