@@ -9,29 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
+from daemon.errors import ModelError
 from daemon.vision.frames import Image
-from daemon.vision.light.prepare import as_input
-from export import squeezenet
 from export.daynight.train import Values
 
 SIDE = 224
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+"""Of ImageNet's pixels. This file of the classifier was trained on BGR less Caffe's means; so fed, its
+probe is right for 92.1 % in cross-validation instead of 91.5 %, but the network that learns from it for
+87.8 % instead of 88.2 %: fed so faintly, it tells more of light than of things."""
+LAYERS = ("pool1_1", "pool3_1", "pool5_1", "fire6/concat_1")
+"""Their channels, by mean and deviation, are the features; later ones know things, not light."""
 HINTS = 64
-PENALTY = 3e-3
+PENALTY = 3e-4
 """Inverse strength of the probe's regularisation, chosen by cross-validation."""
 
 
 class Teacher:
-    """SqueezeNet, whose maps are described by the mean and deviation of each channel."""
+    """SqueezeNet up to the layers that are looked at."""
 
     def __init__(self, path: Path) -> None:
         """Load the classifier (`squeezenet_fp16.onnx` of Windows-Machine-Learning).
@@ -39,7 +48,18 @@ class Teacher:
         Raises:
             ModelError: it is not that file.
         """
-        self._network = squeezenet.load(path)
+        try:
+            model = _up_to(onnx.load(str(path)), LAYERS)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            self._session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        # ONNX and ONNX Runtime have no common base class for what may be wrong with a file.
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{path}: not SqueezeNet as this recipe knows it: {reason}") from None
+        self._input: str = self._session.get_inputs()[0].name
 
     def features(self, images: Sequence[Image], mirrored: bool = True) -> Values:
         """(n, 2, d): of each picture (height, width, 3) BGR and of its mirror image.
@@ -48,17 +68,18 @@ class Teacher:
         """
         rows = []
         for image in tqdm(images, desc="teacher", unit="picture", leave=False):
-            way = cv2.INTER_AREA if image.shape[0] > SIDE else cv2.INTER_LINEAR
-            small = np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=way), np.uint8)
-            x = torch.from_numpy(as_input(small))
-            rows.append(self._describe(torch.stack([x, x.flip(2)] if mirrored else [x])))
-        return np.stack(rows)
+            shrunk = image.shape[0] > SIDE
+            way = cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR
+            rgb = cv2.resize(image, (SIDE, SIDE), interpolation=way)[..., ::-1]
+            scaled = (rgb.astype(np.float32) / 255 - MEAN) / DEVIATION
+            x: Values = scaled.transpose(2, 0, 1).astype(np.float32)
+            views = (x, x[..., ::-1]) if mirrored else (x,)
+            rows.append([self._describe(each[None]) for each in views])
+        return np.array(rows, np.float32)
 
-    def _describe(self, x: torch.Tensor) -> Values:
-        with torch.inference_mode():
-            maps = [each.flatten(2) for each in self._network(x)]
-            seen = torch.cat([f for m in maps for f in (m.mean(2), m.std(2, correction=0))], 1)
-        return np.asarray(seen.numpy(), np.float32)
+    def _describe(self, x: Values) -> Values:
+        maps = self._session.run(None, {self._input: np.ascontiguousarray(x)})
+        return np.concatenate([f(each[0], axis=(1, 2)) for each in maps for f in (np.mean, np.std)])
 
 
 def hints(features: Values, count: int = HINTS) -> Values:
@@ -93,3 +114,29 @@ def judge(probe: Pipeline, features: Values) -> Values:
     """(n,) probability of night: the mean of picture and mirror image."""
     asked = probe.predict_proba(features.reshape(-1, features.shape[2]))[:, 1]
     return np.asarray(asked.reshape(-1, 2).mean(1), np.float32)
+
+
+def _up_to(model: onnx.ModelProto, layers: Sequence[str]) -> onnx.ModelProto:
+    """The graph in single precision, with these layers as outputs and what follows cut off."""
+    graph = model.graph
+    last = max(i for i, node in enumerate(graph.node) if set(node.output) & set(layers))
+    del graph.node[last + 1 :]
+    del graph.output[:], graph.value_info[:]
+    graph.output.extend(
+        helper.make_tensor_value_info(each, TensorProto.FLOAT, None) for each in layers
+    )
+    used = {name for node in graph.node for name in node.input}
+    weights: list[Any] = [
+        numpy_helper.from_array(numpy_helper.to_array(each).astype(np.float32), each.name)
+        for each in graph.initializer
+        if each.name in used
+    ]
+    names = {each.name for each in weights}
+    del graph.initializer[:]
+    graph.initializer.extend(weights)
+    inputs = [each for each in graph.input if each.name in used - names]
+    del graph.input[:]
+    for each in inputs:
+        each.type.tensor_type.elem_type = TensorProto.FLOAT
+    graph.input.extend(inputs)
+    return model

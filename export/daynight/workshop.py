@@ -91,7 +91,7 @@ class Workshop:
 
     def _features(self, images: Sequence[Image], mirrored: bool) -> Values:
         digest = _digest(images, b"mirrored" if mirrored else b"")
-        path = self._folder / f"seen-{digest}.npy"
+        path = self._folder / f"features-{digest}.npy"
         if not path.exists():
             assert self._teacher is not None, "pretraining needs a teacher"
             found = self._teacher.features(images, mirrored)

@@ -256,4 +256,4 @@ def test_another_file_is_no_teacher(tmp_path: Path) -> None:
     arguments = ["daynight", "--quick", "--teacher", str(tmp_path / "teacher.onnx")]
     done = CliRunner().invoke(cli, [*arguments, "--out", str(tmp_path), "--work", str(tmp_path)])
     assert type(done.exception).__name__ == "ModelError"
-    assert "teacher.onnx: not an ONNX file, or damaged" in str(done.exception)
+    assert "teacher.onnx: not SqueezeNet as this recipe knows it" in str(done.exception)
