@@ -29,9 +29,8 @@ from export.daynight.train import Values
 SIDE = 224
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-"""Of ImageNet's pixels. This file was trained on BGR less Caffe's means; so fed, its probe is right
-for 92.1 % in cross-validation instead of 91.5 %, but the network that learns from it for 87.8 %
-instead of 88.2 %: fed so faintly, it tells more of light than of things."""
+"""Of ImageNet's pixels. The file was trained on BGR less Caffe's means instead; a trial of that,
+with other maps and a weaker penalty, bettered the probe, not the network that learns from it."""
 LAYERS = ("pool1_1", "pool3_1", "pool5_1", "fire6/concat_1")
 """Their channels, by mean and deviation, are the features; later ones know things, not light."""
 HINTS = 64

@@ -55,7 +55,7 @@ def test_cost_beside_pytorch(room):
     assert facts["torch_style"] == pytest.approx(facts["style"], rel=0.5)
     a_step = facts["seconds"] / facts["steps"]
     assert facts["ratio"] == pytest.approx(a_step / facts["torch_seconds_a_step"], rel=0.1)
-    assert facts["fast_ms"] > 0
+    assert 0 < facts["fast_ms"] < 1000
     assert facts["peak_mib_at_1024"] > 100
 
 
