@@ -92,3 +92,9 @@ def porter(
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, **options
     )
+
+
+def process_kib(pid: int, key: str) -> int:
+    """A size from /proc/PID/status, in KiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))

@@ -8,10 +8,10 @@ in PyTorch with its own L-BFGS. Memory is that of a `porter style` of its own, a
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -26,6 +26,7 @@ from bench.common import (
     machine,
     need,
     plain_errors,
+    process_kib,
     shared_option,
     show,
     table,
@@ -195,27 +196,22 @@ def peak_memory(features: str, content: Path, style: Path) -> int:
         image = read_image(content)
         side = min(image.shape[:2])
         write_image(square, scaled(image[:side, :side], 1024))
-        done = subprocess.run(
-            [
-                *(
-                    sys.executable,
-                    "-m",
-                    "daemon.cli.main",
-                    "style",
-                    square,
-                    style,
-                    "--size",
-                    "1024",
-                ),
-                *("--steps", str(MEMORY_STEPS), "--features", features, "-o", f"{folder}/out.png"),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
-    if done.returncode:
-        raise SourceError(f"porter style failed: {done.stderr.strip()[-200:]}")
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+        command = [sys.executable, "-m", "daemon.cli.main", "style", str(square), str(style)]
+        command += ["--size", "1024", "--steps", str(MEMORY_STEPS), "--features", features]
+        said = Path(folder) / "said.txt"
+        with said.open("w") as file:
+            process = subprocess.Popen(
+                [*command, "-o", f"{folder}/out.png"], cwd=ROOT, stdout=file, stderr=file
+            )
+        peak = 0
+        # What wait() tells would count this process too, whose memory the child starts from.
+        while process.poll() is None:
+            with suppress(StopIteration, OSError):
+                peak = max(peak, process_kib(process.pid, "VmHWM"))
+            time.sleep(0.05)
+        if process.returncode:
+            raise SourceError(f"porter style failed: {said.read_text().strip()[-200:]}")
+    return peak // 1024
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from bench.common import (
     machine,
     plain_errors,
     porter,
+    process_kib,
     shared_option,
     show,
     table,
@@ -155,7 +156,7 @@ def _run_daemon(sound: Audio, config: Path | None) -> Daemon:
         # Read just before the sound ends, while the process is still there to be asked.
         time.sleep(max(1.0, len(sound) / SAMPLE_RATE - (started - begun) - 1.0))
         heard, used = time.monotonic() - started, _processor(process.pid) - before
-        memory = _status(process.pid, "VmHWM")
+        memory = process_kib(process.pid, "VmHWM")
     finally:
         process.terminate()
         process.wait()
@@ -184,12 +185,6 @@ def _until(lines: IO[str], kind: str) -> None:
 def _processor(pid: int) -> float:
     """Processor seconds of a process, all threads (/proc would give ticks of 10 ms)."""
     return time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3), which Python lacks
-
-
-def _status(pid: int, key: str) -> int:
-    """A size from /proc/PID/status, in KiB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))
 
 
 def _milliseconds(
