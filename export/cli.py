@@ -16,6 +16,7 @@ COMMANDS = {
     "wake": "export.wake.cli",
     "wordembed": "export.wordembed.cli",
     "facedetect": "export.faces.cli",
+    "landmarks": "export.landmarks.cli",
     "daynight": "export.daynight.cli",
     "objects": "export.objects.cli",
     "label": "export.objects.cli",

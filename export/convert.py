@@ -200,6 +200,13 @@ def save_card(path: Path, card: Mapping[str, Any]) -> Path:
     return target
 
 
+def plain(value: Any) -> Any:
+    """Tuples as lists: YAML has no others."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in lower-case hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -168,9 +168,9 @@ def _facts(pile: Pile, pictures: int, skipped: Sequence[str]) -> dict[str, Any]:
 
 
 def _draw_elbow(vectors: Vectors, found: int, out: Path) -> Elbow:
-    from daemon.cli.cluster_folder import ELBOW, make_folder
+    from daemon.cli.cluster_folder import ELBOW
     from daemon.cli.elbow_plot import draw_elbow
-    from daemon.cli.pictures import progress
+    from daemon.cli.pictures import make_folder, progress
     from daemon.people.clustering.elbow import elbow, inertia, tried
 
     ks = tried(min(len(vectors), max(10, 2 * found))) if len(vectors) else [1]

@@ -40,16 +40,6 @@ def check_free(out: Path, *, force: bool) -> None:
         )
 
 
-def make_folder(out: Path) -> None:
-    """Make the folder, if it is not there.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    with _plain(out):
-        out.mkdir(parents=True, exist_ok=True)
-
-
 def write_folder(
     out: Path, pile: Pile, facts: Mapping[str, Any], notes: Sequence[str], *, copy: bool
 ) -> None:

@@ -14,6 +14,7 @@ import click
 
 from daemon.cli.pictures import Skipped, distinct_name, make_folder, progress
 from daemon.errors import OutputError, SourceError
+from daemon.vision.footage import SUFFIXES as VIDEOS
 from daemon.vision.footage import Footage
 from daemon.vision.frames import Image
 from daemon.vision.pictures import list_pictures, read_image
@@ -21,7 +22,7 @@ from daemon.vision.style.fast import Painter, open_painter
 from daemon.vision.style.gradient import Loss, open_gradient
 from daemon.vision.style.optimise import require_scipy
 from daemon.vision.style.transfer import Manner, Painting, Transfer
-from daemon.vision.writing import VIDEO_CODECS, check_name, write_image, write_video
+from daemon.vision.writing import check_name, write_image, write_video
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells give it: 128 and the number of the signal."""
@@ -145,7 +146,7 @@ def _paint_one(
     painter: Painter, content: Path, place: Path, report: Report, size: int | None, colours: bool
 ) -> None:
     began = time.perf_counter()
-    if content.suffix.lower() not in VIDEO_CODECS:
+    if content.suffix.lower() not in VIDEOS:
         write_image(place, painter.paint(read_image(content), size, colours=colours))
         report.add(content, place, time.perf_counter() - began)
         return
@@ -204,14 +205,14 @@ def _places(contents: Sequence[Path], out: Path, *, several: bool) -> list[tuple
     if not (out.is_dir() or (several and not out.suffix)):
         if len(contents) > 1:
             raise OutputError(f"{out}: {len(contents)} paintings need a folder; name one with -o")
-        check_name(out, video=contents[0].suffix.lower() in VIDEO_CODECS)
+        check_name(out, video=contents[0].suffix.lower() in VIDEOS)
         make_folder(out.parent)
         return [(contents[0], out)]
     make_folder(out)
     taken: set[str] = set()
     places = []
     for content in contents:
-        video = content.suffix.lower() in VIDEO_CODECS
+        video = content.suffix.lower() in VIDEOS
         place = out / distinct_name(content.stem, ".mp4" if video else ".jpg", taken)
         if place.exists() and place.samefile(content):
             raise OutputError(f"{place}: would be painted over; name another folder with -o")

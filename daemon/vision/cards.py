@@ -125,6 +125,13 @@ class PictureInput(Settings):
     """Pixels to which a larger picture is reduced before the network sees it."""
 
 
+class Refiner(Settings):
+    """The network that looks a second time at the landmarks of a face."""
+
+    file: FileName
+    sha256: Sha256
+
+
 class DetectorCard(ModelCard):
     """The card of a face detector; how its output codes a face is in `daemon.vision.priors`."""
 
@@ -138,6 +145,8 @@ class DetectorCard(ModelCard):
     """Score from which a find is a face."""
     overlap: float = Field(gt=0, lt=1)
     """Intersection over union above which two finds are one face."""
+    refiner: Refiner | None = None
+    """See :mod:`daemon.vision.landmarks`; without one, landmarks stay as they were found."""
 
     @model_validator(mode="after")
     def _coded_alike(self) -> DetectorCard:
@@ -146,6 +155,11 @@ class DetectorCard(ModelCard):
         if self.landmarks != list(LANDMARKS):
             raise problem(f"must be {', '.join(LANDMARKS)}, in this order", "landmarks")
         return self
+
+    def files(self) -> dict[str, str]:
+        """Every file of the model, by name, with its SHA-256."""
+        own = {self.refiner.file: self.refiner.sha256} if self.refiner else {}
+        return super().files() | own
 
     def described(self) -> dict[str, Any]:
         """What the model file's own metadata must say."""

@@ -1,7 +1,8 @@
 """Finds faces: a picture of any size in, boxes with landmarks and scores out.
 
 The network sees the picture at most as large as the card says, in the upper left corner of an input
-whose sides are multiples of 32. Input and output of each size are bound once.
+whose sides are multiples of 32. Input and output of each size are bound once. A second network, if
+the card names one, looks at each face that was found and corrects its landmarks.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from daemon.inference import CUDA, open_session
 from daemon.vision.boxes import suppress
 from daemon.vision.cards import DetectorCard
 from daemon.vision.face import COLUMNS, Face, from_rows
+from daemon.vision.landmarks import SIDE, LandmarkRefiner
 from daemon.vision.priors import CHANNELS, MULTIPLE, cells, decode
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ FILLING = 114
 """Grey level beside the picture, as in training."""
 CANDIDATES = 400
 """Cells at most that are compared with each other: a picture has far fewer faces."""
+REFINED = 16
+"""Faces of a picture, the surest first, whose landmarks are looked at again: the rest of a crowd
+would cost more time than it took to find it."""
 SIZES_KEPT = 4
 """Input sizes whose buffers stay: a camera has one, a folder of pictures many."""
 
@@ -39,7 +44,12 @@ SIZES_KEPT = 4
 class FaceDetector:
     """One ONNX graph with its buffers and the rules of its card."""
 
-    def __init__(self, session: ort.InferenceSession, card: DetectorCard) -> None:
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        card: DetectorCard,
+        refiner: LandmarkRefiner | None = None,
+    ) -> None:
         import onnxruntime as ort
 
         self.card = card
@@ -48,6 +58,7 @@ class FaceDetector:
         self.threshold = card.threshold
         """Score from which something is a face; may be set."""
         self._session = session
+        self._refiner = refiner
         self._device = "cuda" if self.provider == CUDA else "cpu"
         self._value = ort.OrtValue.ortvalue_from_numpy
         self._inputs: OrderedDict[tuple[int, int], _Bound] = OrderedDict()
@@ -74,12 +85,13 @@ class FaceDetector:
         height, width = image.shape[:2]
         limit = longest_side or self.card.input.longest_side
         shrink = min(1.0, limit / max(height, width))
+        shown = image
         if shrink < 1:
             size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        shown_height, shown_width = image.shape[:2]
+            shown = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        shown_height, shown_width = shown.shape[:2]
         bound = self._bound(_padded(shown_height), _padded(shown_width))
-        bound.image[0, :, :shown_height, :shown_width] = image.transpose(2, 0, 1)
+        bound.image[0, :, :shown_height, :shown_width] = shown.transpose(2, 0, 1)
         bound.image[0, :, :shown_height, shown_width:] = FILLING
         bound.image[0, :, shown_height:] = FILLING
         if self._device != "cpu":
@@ -88,6 +100,10 @@ class FaceDetector:
         found = self._sorted_out(bound.cells[0], bound.grid, least or self.threshold)
         found[:, 0:14:2] *= width / shown_width
         found[:, 1:14:2] *= height / shown_height
+        if self._refiner is not None:
+            for row in found[:REFINED]:
+                refined = self._refiner.refine(image, row[4:14].reshape(5, 2))
+                row[4:14] = refined.reshape(-1)
         return found
 
     def _sorted_out(self, predicted: Array, grid: Array, least: float) -> Array:
@@ -145,7 +161,22 @@ def open_detector(model: Path | str, providers: list[str], threads: int = 1) -> 
     session = open_session(card.path, providers, threads)
     check_metadata(card, session.get_modelmeta().custom_metadata_map)
     _check_graph(card.path, session)
-    return FaceDetector(session, card)
+    return FaceDetector(session, card, _open_refiner(card, providers, threads))
+
+
+def _open_refiner(card: DetectorCard, providers: list[str], threads: int) -> LandmarkRefiner | None:
+    if card.refiner is None:
+        return None
+    path = card.beside(card.refiner.file)
+    session = open_session(path, providers, threads)
+    inputs = {each.name: each.shape for each in session.get_inputs()}
+    outputs = {each.name: each.shape for each in session.get_outputs()}
+    if inputs != {"face": [1, 3, SIDE, SIDE]} or outputs != {"points": [1, 5, 2]}:
+        raise ModelError(
+            f"{path}: must take face [1, 3, {SIDE}, {SIDE}] and give points [1, 5, 2], "
+            f"but takes {inputs} and gives {outputs}"
+        )
+    return LandmarkRefiner(session)
 
 
 def _padded(length: int) -> int:

@@ -13,7 +13,7 @@ from daemon.vision.frames import Image
 from daemon.vision.pictures import SUFFIXES, quiet
 
 VIDEO_CODECS = {".avi": "MJPG", ".mkv": "mp4v", ".mov": "mp4v", ".mp4": "mp4v"}
-"""Files that count as videos, and how they are coded: what OpenCV's wheels bring themselves."""
+"""How videos are coded that can be written, by their names: what OpenCV's wheels bring."""
 QUALITY = 95
 """Of JPEG and WebP."""
 

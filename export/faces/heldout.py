@@ -3,7 +3,8 @@
 Everything comes from one folder of data: `faces/` (sets with a CSV, and the pictures of LFW's view
 1 development test), `detection/` (street and household pictures with the boxes of objects),
 `images/` (Caltech-101) and `daynight/`. Where people have not marked the faces, a published
-detector is the reference.
+detector is the reference; where landmarks are, many looks of it agree, as one look is too rough to
+measure another with.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import numpy.typing as npt
 from daemon.vision.boxes import inside
 from daemon.vision.face import COLUMNS
 from export.data import faces as face_sets
+from export.data.cache import cache_folder
 from export.faces.composition import Material, Picture, Sample, pasted, settle
 from export.faces.degrade import degrade
 from export.faces.material import SETS
 from export.faces.scenes import Scene, listed, look
 from export.faces.teacher import SURE, Teacher
+from export.landmarks.consensus import agreed, label
 
 Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -112,18 +115,22 @@ def empty(pictures: Sequence[Picture]) -> Iterator[Shot]:
 
 
 def composed(
-    data: Path, scenes: Sequence[Scene], count: int, worn: bool, seed: int
+    data: Path, scenes: Sequence[Scene], teacher: Teacher, count: int, worn: bool, seed: int
 ) -> Iterator[Shot]:
     """Held-out persons in held-out backgrounds, 640 x 480.
 
     Args:
         data: the folder of data.
         scenes: the backgrounds.
+        teacher: says where the landmarks are.
         count: pictures.
         worn: as a camera at a door would show them: dark, blurred, noisy, compressed.
         seed: decides all.
     """
-    crops = [face_sets.select(face_sets.read_set(data / "faces", name), "test") for name in SETS]
+    crops = [
+        _well_marked(face_sets.select(face_sets.read_set(data / "faces", name), "test"), teacher)
+        for name in SETS
+    ]
     material = Material(crops, [], scenes)
     for number in range(count):
         rng = np.random.default_rng([seed, number])
@@ -135,6 +142,24 @@ def composed(
             smallest = float(widths.min()) if len(widths) else 40.0
             shot = replace(shot, image=degrade(shot.image, smallest, rng))
         yield shot
+
+
+def _well_marked(faces: Sequence[face_sets.Face], teacher: Teacher) -> list[face_sets.Face]:
+    looks = label(faces, teacher, cache_folder() / "facedetect" / "looks")
+    return [
+        face if seen is None else replace(face, landmarks=seen.landmarks)
+        for face, seen in zip(faces, looks, strict=True)
+    ]
+
+
+def _look_well(image: Image, finds: Array, teacher: Teacher) -> Array:
+    """Finds (n, 15) as faces (n, 14), with landmarks that many looks agree on."""
+    faces = finds[:, :14].copy()
+    for row in faces:
+        seen = agreed(image, tuple(row[:4]), teacher)
+        if seen is not None:
+            row[4:14] = seen.landmarks.reshape(-1)
+    return faces
 
 
 def as_shot(name: str, sample: Sample) -> Shot:
@@ -157,7 +182,8 @@ def portraits(data: Path, teacher: Teacher) -> Iterator[Shot]:
             continue
         person = int(off.argmin())
         others = np.delete(finds, person, 0)
-        yield Shot(scene.name, image, finds[[person], :14], others[:, :4])
+        faces = _look_well(image, finds[[person]], teacher)
+        yield Shot(scene.name, image, faces, others[:, :4])
 
 
 def streets(data: Path, teacher: Teacher) -> Iterator[Shot]:
@@ -171,7 +197,7 @@ def streets(data: Path, teacher: Teacher) -> Iterator[Shot]:
         finds = look(image, teacher)
         finds = finds[~inside(finds, objects.animals * factor)]
         sure = (finds[:, 14] >= SURE) & (finds[:, 2] >= SMALLEST)
-        yield Shot(scene.name, image, finds[sure, :14], finds[~sure, :4])
+        yield Shot(scene.name, image, _look_well(image, finds[sure], teacher), finds[~sure, :4])
 
 
 def camera_size(image: Image) -> Image:

@@ -15,7 +15,7 @@ from daemon.inference import CPU
 from daemon.vision.detector import FaceDetector, open_detector
 from daemon.vision.face import LANDMARKS
 from daemon.vision.priors import STRIDES
-from export.convert import save_card, sha256
+from export.convert import plain, save_card, sha256
 from export.faces import sketches
 from export.faces.composition import Material, pasted
 from export.faces.evaluate import Finder, System, judge, threshold_for
@@ -145,7 +145,7 @@ def run(plan: Plan, sources: Sources | None, out: Path, work: Path, workers: int
         | {
             "threshold": figures["threshold"],
             "data": _told(sources, learning),
-            "recipe": _plain(asdict(plan)),
+            "recipe": plain(asdict(plan)),
             "seed": seed,
             "figures": told["figures"] | {"calibration": figures},
         },
@@ -223,10 +223,3 @@ def _told(sources: Sources | None, learning: Material) -> list[str]:
             "boxes and landmarks were labelled by YuNet (libfacedetection, MIT), not by people"
         )
     return lines
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists: YAML has no others."""
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value

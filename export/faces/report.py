@@ -47,8 +47,8 @@ def measure(
     """
     bare = heldout.backgrounds(data, teacher)
     shots = {
-        "composed": heldout.composed(data, bare, count, False, seed),
-        "worn": heldout.composed(data, bare, count, True, seed),
+        "composed": heldout.composed(data, bare, teacher, count, False, seed),
+        "worn": heldout.composed(data, bare, teacher, count, True, seed),
         "portraits": heldout.portraits(data, teacher),
         "streets": heldout.streets(data, teacher),
         "empty": heldout.empty(bare),

@@ -16,6 +16,7 @@ from daemon.errors import ModelError
 from daemon.inference import CPU
 from daemon.vision.objects.detector import open_object_detector
 from daemon.vision.objects.names import CLASSES
+from export.convert import plain
 from export.objects.augment import Augmentation
 from export.objects.convert import write_card
 from export.objects.evaluate import measure, read_marked
@@ -146,7 +147,7 @@ def ship(
         saved = torch.load(weights, map_location="cpu", weights_only=True)
         card = describe(
             data=_told(sets, classifier),
-            recipe=_plain(saved["recipe"]),
+            recipe=plain(saved["recipe"]),
             seed=saved["recipe"]["seed"],
             figures={"parity": float(f"{parity:.2g}"), **measured},
         )
@@ -183,10 +184,3 @@ def _told(sets: Sequence[Path], classifier: Path | None) -> list[str]:
     if classifier is not None:
         lines.append("backbone warmed up by distilling SqueezeNet 1.1 (BSD-2) on the same pictures")
     return lines
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists: YAML has no others."""
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value

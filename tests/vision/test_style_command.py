@@ -107,8 +107,10 @@ def test_painting_at_once(models, room):
     np.testing.assert_array_equal(cv2.imread(str(out)), 255 - scene(1, 90, 60))
 
 
-def test_a_video_is_painted_picture_by_picture(models, room):
-    video = write_video(room / "walk.avi", [scene(each, 64, 48) for each in range(7)])
+@pytest.mark.parametrize(("written", "named"), [("walk.avi", "walk.avi"), ("walk.mp4", "walk.m4v")])
+def test_a_video_is_painted_picture_by_picture(written, named, models, room):
+    video = write_video(room / written, [scene(each, 64, 48) for each in range(7)])
+    video = video.rename(room / named)
     out = room / "painted.mp4"
     code, said, err = style(models, "--fast", "negative", video, "-o", out, "--json")
     assert code == 0, err

@@ -1,0 +1,97 @@
+"""`porter-export landmarks`: trains the second look at a face's landmarks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import torch
+
+from export.data.cache import cache_folder
+from export.landmarks.material import Sources, drawn, gather
+from export.landmarks.recipe import quick, run
+from export.landmarks.train import LandmarksRecipe
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with faces/: sets of crops with a CSV.",
+)
+@click.option(
+    "--more-faces",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of crops of faces; sub-folders are people, if there are any.",
+)
+@click.option(
+    "--teacher",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YuNet (face_detection_yunet_*.onnx of the OpenCV zoo), which labels the faces.",
+)
+@click.option(
+    "--detector",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=Path("models/facedetect.yaml"),
+    show_default=True,
+    help="Card of the face detector that gets the second look.",
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help="Steps to take, as a factor on those of the recipe.",
+)
+@click.option("--seed", default=0, show_default=True, help="Equal seeds cut equal faces out.")
+@click.option("--quick", "is_quick", is_flag=True, help="A smoke test, on drawn faces.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Folder of labels and checkpoints; a run that was cut off goes on there.",
+)
+@click.option("--threads", default=1, show_default=True, help="Of the network while it learns.")
+@click.option(
+    "--workers",
+    default=max(1, (os.cpu_count() or 2) - 1),
+    show_default=True,
+    help="Processes that cut faces out.",
+)
+def landmarks(
+    data: Path | None,
+    more_faces: tuple[Path, ...],
+    teacher: Path | None,
+    detector: Path,
+    scale: float,
+    seed: int,
+    is_quick: bool,
+    work: Path | None,
+    threads: int,
+    workers: int,
+) -> None:
+    """Train the second look at landmarks, and add it to a face detector.
+
+    \b
+    Example:
+        porter-export landmarks --more-faces people/ --teacher face_detection_yunet_2026may.onnx \\
+            --detector models/facedetect.yaml
+    """
+    torch.set_num_threads(threads)
+    recipe = LandmarksRecipe(seed=seed)
+    folder = work or cache_folder() / "landmarks"
+    if is_quick:
+        learning, checking = drawn(seed), drawn(seed + 1, 100)
+        recipe, folder = quick(recipe), folder / f"quick-{seed}"
+    else:
+        if teacher is None or not (data or more_faces):
+            raise click.UsageError(
+                "give --teacher, and --data or --more-faces; or --quick for a smoke test"
+            )
+        recipe = replace(recipe, steps=round(scale * recipe.steps))
+        faces = data / "faces" if data is not None else None
+        sources = Sources(faces, more_faces, teacher)
+        learning, checking = (gather(sources, part, folder) for part in ("train", "calibration"))
+    click.echo(str(run(recipe, learning, checking, detector, folder, workers)))

@@ -1,0 +1,131 @@
+"""The whole way to a second look at landmarks: label, learn, export, add to a detector's card."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from contextlib import redirect_stdout
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import yaml
+from tqdm import tqdm
+
+from daemon.cards import find_card, read_card
+from daemon.inference import CPU, open_session
+from daemon.vision.cards import DetectorCard
+from daemon.vision.landmarks import EYES, SIDE, TEMPLATE, LandmarkRefiner
+from export.convert import OPSET, TOLERANCE, ParityError, plain, save, save_card, sha256
+from export.landmarks.examples import Cuts
+from export.landmarks.material import Groups
+from export.landmarks.model import LandmarkGraph
+from export.landmarks.train import LandmarksRecipe, train
+
+CHECKED = 2_000
+"""Cuts of the calibration part on which the card's figures are measured."""
+
+
+def run(
+    recipe: LandmarksRecipe,
+    learning: Groups,
+    checking: Groups,
+    detector: Path | str,
+    work: Path,
+    workers: int,
+) -> Path:
+    """Train, and add the network to the card of a detector; returns the card.
+
+    Args:
+        recipe: how.
+        learning: faces to learn from.
+        checking: faces of other people, on which the card's figures are measured.
+        detector: the detector's card, file or name.
+        work: folder of checkpoint and log.
+        workers: processes that cut faces out.
+
+    Raises:
+        ModelError: the detector cannot be read.
+    """
+    card = read_card(find_card(detector), DetectorCard)
+    network = train(recipe, learning, work, workers)
+    path = card.path.with_suffix(".landmarks.onnx")
+    parity = export(LandmarkGraph(network.fuse()).eval(), path, card.name, card.version)
+    found, refined = _check(path, checking, recipe.seed)
+    told: dict[str, Any] = yaml.safe_load(card.path.with_suffix(".yaml").read_text("utf-8"))
+    figures = {
+        "faces": sum(map(len, learning)),
+        "recipe": plain(asdict(recipe)),
+        "parity": float(f"{parity:.2g}"),
+        "cuts": CHECKED,
+        "error_before": round(found, 4),
+        "error": round(refined, 4),
+    }
+    named = {"refiner": {"file": path.name, "sha256": sha256(path)}}
+    measured = {"figures": (told.get("figures") or {}) | {"landmarks": figures}}
+    return save_card(card.path, told | named | measured)
+
+
+def quick(recipe: LandmarksRecipe) -> LandmarksRecipe:
+    """The recipe of a smoke test: under a minute."""
+    return replace(recipe, steps=120, batch=32)
+
+
+def export(graph: LandmarkGraph, path: Path, name: str, version: str) -> float:
+    """Write the ONNX file, whole or not at all, and compare it with the network.
+
+    Returns:
+        The largest difference, in pixels of the cut.
+
+    Raises:
+        ParityError: it is above 1e-4 of the cut.
+    """
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            (torch.rand(1, 3, SIDE, SIDE),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["face"],
+            output_names=["points"],
+            verbose=False,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    described = {"kind": "face-landmarks", "name": name, "version": version}
+    save(model, path, described | {"template": TEMPLATE.round(3).tolist()})
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for _ in range(8):
+        face = rng.integers(0, 256, (1, 3, SIDE, SIDE)).astype(np.float32)
+        with torch.inference_mode():
+            expected = graph(torch.from_numpy(face)).numpy()
+        given = session.run(["points"], {"face": face})[0]
+        worst = max(worst, float(np.abs(given - expected).max()) / SIDE)
+    if worst > TOLERANCE:
+        raise ParityError(f"{path}: differs from its network by {worst:.2g}, above {TOLERANCE}")
+    return worst
+
+
+def _check(path: Path, groups: Groups, seed: int) -> tuple[float, float]:
+    """Mean errors in eye distances of landmarks as a detector finds them, and looked at again."""
+    refiner = LandmarkRefiner(open_session(path, [CPU], 1))
+    cuts = Cuts(groups, seed + 1, 0, CHECKED)
+    before, after = [], []
+    for number in tqdm(range(CHECKED), desc="checking", unit="face"):
+        image, offsets, _ = cuts[number]
+        face = np.ascontiguousarray(image.numpy().transpose(1, 2, 0))
+        points = refiner.refine(face, TEMPLATE)
+        off = (points - TEMPLATE) / EYES - offsets.numpy()
+        apart = float(np.linalg.norm(offsets[1] - offsets[0] + torch.tensor([1.0, 0.0])))
+        before.append(np.linalg.norm(offsets.numpy(), axis=1).mean() / apart)
+        after.append(np.linalg.norm(off, axis=1).mean() / apart)
+    return float(np.mean(before)), float(np.mean(after))
