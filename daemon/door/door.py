@@ -18,6 +18,7 @@ from daemon.door.inputs import (
     Stopping,
     Tick,
 )
+from daemon.door.memory import Memory
 from daemon.door.policy import Lock, Rules, Unlock, deadline, step
 from daemon.door.state import Armed, State
 
@@ -47,6 +48,7 @@ class Door:
         actuator: what works the lock.
         publish: gets every event, in order, on the event loop.
         draw: draws a challenge, at random (:func:`daemon.vision.challenge.draw`).
+        memory: keeps failures and lockouts over a restart; without one they are forgotten.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class Door:
         actuator: Actuator,
         publish: Callable[[DoorEvent], None],
         draw: Callable[[], tuple[Turn, ...]],
+        memory: Memory | None = None,
     ) -> None:
         self._rules = rules
         self._actuator = actuator
         self._publish = publish
         self._draw = draw
+        self._memory = memory
         self._state = State()
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
@@ -87,6 +91,8 @@ class Door:
             DoorError: the lock cannot be worked.
         """
         await self._actuator.start(self._actuator_failed)
+        if self._memory:
+            self._state = self._memory.recall(self._rules.door.lockout, time.monotonic())
         self._running = True
         self.handle(Starting())
 
@@ -101,6 +107,8 @@ class Door:
         if isinstance(given, Recognized) and self._rules.liveness.mode == "challenge":
             given = replace(given, challenge=self._draw())
         self._state, actions = step(self._state, given, time.monotonic(), self._rules)
+        if self._memory:
+            self._memory.note(self._state)
         said: list[DoorEvent] = []
         for action in actions:
             match action:
@@ -138,6 +146,8 @@ class Door:
         if self._timer:
             self._timer.cancel()
         await self._actuator.close()
+        if self._memory:
+            await self._memory.close()
 
     def _wait(self) -> None:
         """See to it that the policy is asked again when a phase is over."""

@@ -14,10 +14,12 @@ from daemon.door.badge import BadgeReader
 from daemon.door.door import Door
 from daemon.door.events import DoorChallenge, DoorEvent, DoorUnlocked
 from daemon.door.inputs import Input
+from daemon.door.memory import FILE, Memory
 from daemon.door.orders import claim, obey
 from daemon.door.policy import Rules
 from daemon.errors import ControlError, PorterError
 from daemon.events import Event
+from daemon.paths import state_directory
 from daemon.vision.challenge import draw
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ class Entrance:
         self._publish = publish
         self._status = status
         self._failed = failed
-        self._door = Door(_rules(config), make_actuator(config.door), self._say, draw)
+        memory = Memory(state_directory() / FILE)
+        self._door = Door(_rules(config), make_actuator(config.door), self._say, draw, memory)
         self._control: Control | None = None
         self._badges: asyncio.Task[None] | None = None
 
