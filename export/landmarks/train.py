@@ -31,7 +31,11 @@ class LandmarksRecipe:
 
 
 def train(
-    recipe: LandmarksRecipe, groups: Sequence[Sequence[Labelled]], folder: Path, workers: int = 1
+    recipe: LandmarksRecipe,
+    groups: Sequence[Sequence[Labelled]],
+    folder: Path,
+    workers: int = 1,
+    start: LandmarkNet | None = None,
 ) -> LandmarkNet:
     """Train or resume; writes `landmarks.pt` (checkpoint) and `landmarks.jsonl` (log).
 
@@ -40,6 +44,7 @@ def train(
         groups: faces; each group is drawn as often as every other.
         folder: of checkpoint and log.
         workers: processes that cut faces out.
+        start: a network of the same widths to go on from; drawn by the seed if None.
 
     Returns:
         The network, ready to run.
@@ -48,6 +53,8 @@ def train(
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = LandmarkNet(recipe.widths).to(device)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.rate, recipe.steps, pct_start=0.05

@@ -42,6 +42,16 @@ def seen(
     return np.asarray(picture + np.array([320.0, 240.0]))
 
 
+NECK = 9.0
+"""Centimetres from a face back to the axis about which its head turns."""
+
+
+def turned(yaw: float, model: Points = MODEL, pitch: float = 0.0) -> Points:
+    """(5, 2) landmarks of a head that is turned about its neck, 60 cm from the camera."""
+    aside = float(NECK * np.sin(np.radians(yaw)))
+    return seen(model, yaw, pitch, shift=(aside, 0.0))
+
+
 def landmarks_of(
     yaw: float = 0.0,
     pitch: float = 0.0,

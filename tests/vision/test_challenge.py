@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daemon.vision.challenge import DRAWS, GAP_SECONDS, TURN, Challenge, Progress, Side, draw
 from daemon.vision.pose import MODEL
-from tests.vision.heads import Points, landmarks_of, seen
+from tests.vision.heads import Points, landmarks_of, seen, turned
 
 PICTURE = MODEL * (1, 1, 0)
 SECONDS = 8.0
@@ -45,7 +45,7 @@ def frames(yaw: Iterable[float], show: Callable[[float], Points], fps: float = 1
 
 
 def heads(yaw: Iterable[float], fps: float = 10.0) -> list[Frame]:
-    return frames(yaw, lambda each: landmarks_of(yaw=each), fps)
+    return frames(yaw, turned, fps)
 
 
 @settings(max_examples=60)
@@ -63,7 +63,7 @@ def test_a_head_that_turns_as_asked_passes(
     head = MODEL.copy()
     head[2, 2] = -3.9 + nose * (head[2, 2] + 3.9)
     yaw = [each + lopsided for each in turn(steps, amount, fps)]
-    shown = frames(yaw, lambda each: seen(head, yaw=each, pitch=each / 8), fps)
+    shown = frames(yaw, lambda each: turned(each, head, each / 8), fps)
     assert run(steps, shown, noise=0.7, seed=seed).state == "passed"
 
 
@@ -113,6 +113,15 @@ def test_a_turn_that_was_not_asked_for_never_passes() -> None:
                 assert result.failure == "wrong side"
             elif len(asked) > len(done):
                 assert result.state == "pending"
+
+
+def test_a_likeness_that_turns_in_one_place_does_not_count() -> None:
+    """Pictures of the person that look aside, blended softly, show parallax, but have no neck."""
+    for asked in DRAWS:
+        blended = frames(turn(asked), lambda each: landmarks_of(yaw=each))
+        assert run(asked, blended).state != "passed"
+        against = frames(turn(asked), lambda each: seen(MODEL, each, shift=(-each / 10, 0)))
+        assert run(asked, against).state != "passed"
 
 
 def test_another_person_fails() -> None:

@@ -22,7 +22,7 @@ from daemon.vision.face import Face
 from daemon.vision.frames import Frame
 from daemon.vision.recognition import Recognizer
 from daemon.vision.settings import FacesConfig
-from tests.vision.heads import landmarks_of
+from tests.vision.heads import NECK, landmarks_of
 from tests.vision.pictures import noise
 
 Vector = npt.NDArray[np.float32]
@@ -264,7 +264,7 @@ def test_a_new_claim_begins_the_count_anew() -> None:
 
 
 def turned(angles: Iterable[float]) -> list[Head]:
-    return [Head(ADA, yaw=angle) for angle in angles]
+    return [Head(ADA, yaw=each, x=NECK * float(np.sin(np.radians(each)))) for each in angles]
 
 
 AWAY = [4.0 * n for n in range(1, 11)]
