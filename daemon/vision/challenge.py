@@ -4,7 +4,8 @@ A person is asked to turn left, right, or to both sides in some order, and to lo
 camera after each. A turn is measured by the parallax of the nose alone
 (:func:`daemon.vision.parallax.turns`), which no motion of a flat picture changes, against what it
 was when the face looked into the camera; and it must be seen as a movement: of one face, without
-jumps, through what lies between. docs/security.md says what this stops, and what it does not.
+jumps, through what lies between, to the side that it turns to. docs/security.md says what this
+stops, and what it does not.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,8 +10,7 @@ import torch
 
 from export.data.cache import cache_folder
 from export.landmarks.material import Sources, drawn, gather
-from export.landmarks.recipe import quick, run
-from export.landmarks.train import LandmarksRecipe
+from export.landmarks.recipe import PLAN, quick, run, scaled
 
 
 @click.command()
@@ -80,18 +78,17 @@ def landmarks(
             --detector models/facedetect.yaml
     """
     torch.set_num_threads(threads)
-    recipe = LandmarksRecipe(seed=seed)
     folder = work or cache_folder() / "landmarks"
     if is_quick:
         learning, checking = drawn(seed), drawn(seed + 1, 100)
-        recipe, folder = quick(recipe), folder / f"quick-{seed}"
+        plan, folder = quick(seed), folder / f"quick-{seed}"
     else:
         if teacher is None or not (data or more_faces):
             raise click.UsageError(
                 "give --teacher, and --data or --more-faces; or --quick for a smoke test"
             )
-        recipe = replace(recipe, steps=round(scale * recipe.steps))
+        plan = scaled(PLAN, scale, seed)
         faces = data / "faces" if data is not None else None
         sources = Sources(faces, more_faces, teacher)
         learning, checking = (gather(sources, part, folder) for part in ("train", "calibration"))
-    click.echo(str(run(recipe, learning, checking, detector, folder, workers)))
+    click.echo(str(run(plan, learning, checking, detector, folder, workers)))

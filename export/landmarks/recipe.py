@@ -24,15 +24,20 @@ from daemon.vision.landmarks import EYES, SIDE, TEMPLATE, LandmarkRefiner
 from export.convert import OPSET, TOLERANCE, ParityError, plain, save, save_card, sha256
 from export.landmarks.examples import Cuts
 from export.landmarks.material import Groups
-from export.landmarks.model import LandmarkGraph
+from export.landmarks.model import LandmarkGraph, LandmarkNet
 from export.landmarks.train import LandmarksRecipe, train
 
 CHECKED = 2_000
 """Cuts of the calibration part on which the card's figures are measured."""
 
 
+Plan = tuple[LandmarksRecipe, ...]
+"""Stages: each goes on from the network of the one before."""
+PLAN: Plan = (LandmarksRecipe(), LandmarksRecipe(steps=5_000, rate=1e-3, seed=1))
+
+
 def run(
-    recipe: LandmarksRecipe,
+    plan: Plan,
     learning: Groups,
     checking: Groups,
     detector: Path | str,
@@ -42,25 +47,28 @@ def run(
     """Train, and add the network to the card of a detector; returns the card.
 
     Args:
-        recipe: how.
+        plan: how.
         learning: faces to learn from.
         checking: faces of other people, on which the card's figures are measured.
         detector: the detector's card, file or name.
-        work: folder of checkpoint and log.
+        work: folder of checkpoints and logs.
         workers: processes that cut faces out.
 
     Raises:
         ModelError: the detector cannot be read.
     """
     card = read_card(find_card(detector), DetectorCard)
-    network = train(recipe, learning, work, workers)
+    network: LandmarkNet | None = None
+    for number, recipe in enumerate(plan, 1):
+        network = train(recipe, learning, work / f"stage-{number}", workers, network)
+    assert network is not None
     path = card.path.with_suffix(".landmarks.onnx")
     parity = export(LandmarkGraph(network.fuse()).eval(), path, card.name, card.version)
-    found, refined = _check(path, checking, recipe.seed)
+    found, refined = _check(path, checking, plan[0].seed)
     told: dict[str, Any] = yaml.safe_load(card.path.with_suffix(".yaml").read_text("utf-8"))
     figures = {
         "faces": sum(map(len, learning)),
-        "recipe": plain(asdict(recipe)),
+        "recipe": [plain(asdict(recipe)) for recipe in plan],
         "parity": float(f"{parity:.2g}"),
         "cuts": CHECKED,
         "error_before": round(found, 4),
@@ -71,9 +79,17 @@ def run(
     return save_card(card.path, told | named | measured)
 
 
-def quick(recipe: LandmarksRecipe) -> LandmarksRecipe:
-    """The recipe of a smoke test: under a minute."""
-    return replace(recipe, steps=120, batch=32)
+def scaled(plan: Plan, factor: float, seed: int) -> Plan:
+    """A plan with more or fewer steps, and with other seeds."""
+    return tuple(
+        replace(each, steps=max(10, round(factor * each.steps)), seed=seed + each.seed)
+        for each in plan
+    )
+
+
+def quick(seed: int) -> Plan:
+    """The plan of a smoke test: under a minute."""
+    return tuple(LandmarksRecipe(steps=steps, batch=32, seed=seed) for steps in (150, 50))
 
 
 def export(graph: LandmarkGraph, path: Path, name: str, version: str) -> float:
