@@ -5,12 +5,21 @@ from __future__ import annotations
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from daemon.errors import SourceError
-from export.data.faces import Face, FaceFinder, archive_index
+from export.data.faces import Face, Image, archive_index
+
+
+class Finder(Protocol):
+    """Finds the face in the middle of a picture, as :class:`export.data.faces.FaceFinder` does."""
+
+    def find(self, image: Image) -> npt.NDArray[np.float32] | None:
+        """(15,): see :data:`daemon.vision.face.COLUMNS`."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,7 @@ class Pair:
     same: bool
 
 
-def read_pairs(archive: Path, pairs: Path, finder: FaceFinder) -> tuple[list[Face], list[Pair]]:
+def read_pairs(archive: Path, pairs: Path, finder: Finder) -> tuple[list[Face], list[Pair]]:
     """Read a file of pairs (`pairsDevTest.txt`) and find the faces of its pictures.
 
     Args:
@@ -66,7 +75,7 @@ def _member(name: str, number: str) -> str:
     return f"lfw/{name}/{name}_{int(number):04d}.jpg"
 
 
-def _face(archive: Path, member: str, place: tuple[int, int], finder: FaceFinder) -> Face:
+def _face(archive: Path, member: str, place: tuple[int, int], finder: Finder) -> Face:
     blank = Face("lfw", member, None, (0, 0, 0, 0), np.zeros((5, 2), np.float32), archive, *place)
     values = finder.find(blank.read())
     if values is None:
