@@ -122,12 +122,13 @@ def _shrunk(
         int(np.clip(value + reach, start + 1, length))
         for value, start, length in zip(middle, (left, top), (width, height))
     )
-    part = image[top:bottom, left:right]
-    new = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+    # By a whole number, averaging areas takes a tenth of the time; the warp does the rest.
+    times = max(1, min(int(1 / scale), right - left, bottom - top))
+    new = ((right - left) // times, (bottom - top) // times)
+    part = image[top : top + new[1] * times, left : left + new[0] * times]
     smaller = np.asarray(cv2.resize(part, new, interpolation=cv2.INTER_AREA), np.uint8)
-    factor = np.array([new[0] / part.shape[1], new[1] / part.shape[0]])
     # Pixel centres: (x + 0.5) scales, not x.
-    moved = (landmarks - (left, top) + 0.5) * factor - 0.5
+    moved = (landmarks - (left, top) + 0.5) / times - 0.5
     return smaller, similarity(moved, template)
 
 
