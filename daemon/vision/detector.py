@@ -91,7 +91,8 @@ class FaceDetector:
             shown = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         shown_height, shown_width = shown.shape[:2]
         bound = self._bound(_padded(shown_height), _padded(shown_width))
-        bound.image[0, :, :shown_height, :shown_width] = shown.transpose(2, 0, 1)
+        for plane, channel in zip(bound.image[0], cv2.split(shown)):
+            plane[:shown_height, :shown_width] = channel
         bound.image[0, :, :shown_height, shown_width:] = FILLING
         bound.image[0, :, shown_height:] = FILLING
         if self._device != "cpu":

@@ -246,7 +246,8 @@ def test_threads_do_not_change_what_is_found(detector: FaceDetector) -> None:
 
 def copied(folder: Path, **changes: Any) -> Path:
     """The shipped model with fields of its card changed."""
-    shutil.copy(MODEL.with_suffix(".onnx"), folder)
+    for file in MODEL.parent.glob("facedetect*.onnx"):
+        shutil.copy(file, folder)
     card = yaml.safe_load(MODEL.read_text()) | changes
     path = folder / MODEL.name
     path.write_text(yaml.safe_dump(card))
