@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from daemon.vision.priors import cells
+from export.checkpoint import keep, resume
 from export.faces.composition import Material, Sample, compose, mirror
 from export.faces.loss import Labels, Weights, loss
 from export.faces.model import Detector, Widths
@@ -99,13 +100,8 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.rate, recipe.steps, pct_start=0.08
     )
-    checkpoint, done = folder / "detector.pt", 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(saved["network"])
-        optimiser.load_state_dict(saved["optimiser"])
-        schedule.load_state_dict(saved["schedule"])
-        done = saved["step"]
+    checkpoint = folder / "detector.pt"
+    done = resume(checkpoint, network, optimiser, schedule, device)
     stream = _mixed(recipe, material, done, workers)
     with tqdm(total=recipe.steps, initial=done, desc="facedetect", unit="step") as bar:
         running: dict[str, float] = {}
@@ -132,18 +128,7 @@ def train(
                 rate=f"{schedule.get_last_lr()[0]:.1e}",
             )
             if step % 250 == 0 or step == recipe.steps:
-                partial = checkpoint.with_suffix(".tmp")
-                torch.save(
-                    {
-                        "network": network.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "schedule": schedule.state_dict(),
-                        "step": step,
-                        "recipe": asdict(recipe),
-                    },
-                    partial,
-                )
-                partial.replace(checkpoint)
+                keep(checkpoint, network, optimiser, schedule, step, asdict(recipe))
                 with (folder / "detector.jsonl").open("a") as log:
                     rounded = {name: round(value, 4) for name, value in running.items()}
                     log.write(json.dumps({"step": step, **rounded}) + "\n")

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from export.checkpoint import keep, resume
 from export.landmarks.examples import Cuts, Labelled
 from export.landmarks.model import LandmarkNet, LandmarkWidths
 
@@ -59,13 +60,8 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.rate, recipe.steps, pct_start=0.05
     )
-    checkpoint, done = folder / "landmarks.pt", 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(saved["network"])
-        optimiser.load_state_dict(saved["optimiser"])
-        schedule.load_state_dict(saved["schedule"])
-        done = saved["step"]
+    checkpoint = folder / "landmarks.pt"
+    done = resume(checkpoint, network, optimiser, schedule, device)
     loader = DataLoader(
         Cuts(groups, recipe.seed, done * recipe.batch, (recipe.steps - done) * recipe.batch),
         recipe.batch,
@@ -91,18 +87,7 @@ def train(
             bar.update()
             bar.set_postfix(error=f"{running:.4f}", rate=f"{schedule.get_last_lr()[0]:.1e}")
             if step % 500 == 0 or step == recipe.steps:
-                partial = checkpoint.with_suffix(".tmp")
-                torch.save(
-                    {
-                        "network": network.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "schedule": schedule.state_dict(),
-                        "step": step,
-                        "recipe": asdict(recipe),
-                    },
-                    partial,
-                )
-                partial.replace(checkpoint)
+                keep(checkpoint, network, optimiser, schedule, step, asdict(recipe))
                 with (folder / "landmarks.jsonl").open("a") as log:
                     log.write(json.dumps({"step": step, "error": round(running, 4)}) + "\n")
     return network.cpu().eval()
