@@ -23,7 +23,8 @@ import torch
 from bench.common import ROOT, json_option, need, plain_errors, shared_option, show, table
 from bench.wake_accuracy import WORDS, recordings
 from daemon.audio.decision import Rule
-from daemon.audio.features import FRAME, HOP, STEP_SECONDS, WINDOW, log_mel
+from daemon.audio.features import FRAME, HOP, WINDOW, log_mel
+from daemon.audio.second_look import LENGTH
 from export.data.manifests import Audio
 from export.data.mixing import Databases
 from export.trunk.model import RECEPTIVE_FRAMES, Trunk
@@ -42,8 +43,8 @@ ALLOWED = (0, 1, 3)
 """False accepts at the points shown."""
 LOOSE = 30
 """False accepts of the trunk's head alone at the threshold from which the teacher is asked."""
-LOOKS_BACK = round(2 / STEP_SECONDS)
-"""Steps of two seconds, which the daemon keeps for a second look."""
+LOOKS_BACK = LENGTH // HOP
+"""Steps of the two seconds that the daemon keeps for a second look."""
 
 
 class TeacherStream:

@@ -23,6 +23,21 @@ data_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of prepared sets: NAME.tar with NAME.csv.",
 )
+scale_option = click.option(
+    "--scale",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help="Steps to take, as a factor on those of the recipe.",
+)
+threads_option = click.option(
+    "--threads", default=1, show_default=True, help="Of the network while it learns."
+)
+work_option = click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Folder of labels and checkpoints; a run that was cut off goes on there.",
+)
 
 
 def report_option(curve: str) -> Callable[[Command], Command]:

@@ -12,6 +12,7 @@ from export.data.cache import cache_folder
 from export.faces.heldout import kept_out
 from export.faces.material import Sources
 from export.faces.recipe import Plan, quick, run, scaled
+from export.options import scale_option, threads_option, work_option
 
 PLACE = click.Path(exists=True, path_type=Path)
 
@@ -53,13 +54,7 @@ PLACE = click.Path(exists=True, path_type=Path)
     show_default=True,
     help="Folder for facedetect.onnx and its card.",
 )
-@click.option(
-    "--scale",
-    type=click.FloatRange(0.01, 100),
-    default=1.0,
-    show_default=True,
-    help="Steps to take, as a factor on those of the recipe.",
-)
+@scale_option
 @click.option("--seed", default=0, show_default=True, help="Equal seeds compose equal pictures.")
 @click.option(
     "--quick",
@@ -67,12 +62,8 @@ PLACE = click.Path(exists=True, path_type=Path)
     is_flag=True,
     help="A smoke test in under two minutes, on drawn faces.",
 )
-@click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    help="Folder of labels and checkpoints; a run that was cut off goes on there.",
-)
-@click.option("--threads", default=1, show_default=True, help="Of the network while it learns.")
+@work_option
+@threads_option
 @click.option(
     "--workers",
     default=max(1, (os.cpu_count() or 2) - 1),

@@ -151,7 +151,7 @@ def _angle(rng: Generator) -> float:
     return float(np.clip(rng.normal(0, 14), -35, 35))
 
 
-def _warp(
+def warp(
     image: Image,
     focus: tuple[float, float],
     factor: float,
@@ -193,7 +193,7 @@ def _view(scene: Picture, side: int, rng: Generator) -> Sample:
         to = (side / 2, side / 2)
     border = cv2.BORDER_CONSTANT if len(faces) else cv2.BORDER_REFLECT_101
     angle = _angle(rng) if rng.random() < 0.5 else 0.0
-    warped, matrix = _warp(image, focus, factor, angle, to, (side, side), border)
+    warped, matrix = warp(image, focus, factor, angle, to, (side, side), border)
     places = scene.doubtful
     corners = np.concatenate([places, np.zeros((len(places), 10), np.float32)], 1)
     return Sample(warped, turn(faces, matrix), turn(corners, matrix)[:, :4])
@@ -253,7 +253,7 @@ def _filling(crop: FaceCrop, side: int, rng: Generator) -> Sample:
     factor = side / min(height, width) * float(rng.uniform(0.9, 1.5))
     spare = max(0.0, factor * min(height, width) - side) / 2
     to = (side / 2 + rng.uniform(-spare, spare), side / 2 + rng.uniform(-spare, spare))
-    warped, matrix = _warp(
+    warped, matrix = warp(
         image, (width / 2, height / 2), factor, _angle(rng), to, (side, side), cv2.BORDER_REPLICATE
     )
     return Sample(warped, turn(row, matrix))
@@ -310,7 +310,7 @@ def _blend(
     side = sample.image.shape[0]
     focus = (x + w / 2, y + h / 2)
     angle = _angle(rng)
-    warped, matrix = _warp(image, focus, factor, angle, to, (side, side), cv2.BORDER_REFLECT_101)
+    warped, matrix = warp(image, focus, factor, angle, to, (side, side), cv2.BORDER_REFLECT_101)
     mask = _mask(image.shape[:2], box, rng)
     soft = np.asarray(
         cv2.warpAffine(mask, _about(focus, factor, angle, to), (side, side)), np.float32

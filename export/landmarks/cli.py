@@ -11,6 +11,7 @@ import torch
 from export.data.cache import cache_folder
 from export.landmarks.material import Sources, drawn, gather
 from export.landmarks.recipe import PLAN, quick, run, scaled
+from export.options import scale_option, threads_option, work_option
 
 
 @click.command()
@@ -37,21 +38,11 @@ from export.landmarks.recipe import PLAN, quick, run, scaled
     show_default=True,
     help="Card of the face detector that gets the second look.",
 )
-@click.option(
-    "--scale",
-    type=click.FloatRange(0.01, 100),
-    default=1.0,
-    show_default=True,
-    help="Steps to take, as a factor on those of the recipe.",
-)
+@scale_option
 @click.option("--seed", default=0, show_default=True, help="Equal seeds cut equal faces out.")
 @click.option("--quick", "is_quick", is_flag=True, help="A smoke test, on drawn faces.")
-@click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    help="Folder of labels and checkpoints; a run that was cut off goes on there.",
-)
-@click.option("--threads", default=1, show_default=True, help="Of the network while it learns.")
+@work_option
+@threads_option
 @click.option(
     "--workers",
     default=max(1, (os.cpu_count() or 2) - 1),

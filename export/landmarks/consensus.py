@@ -19,6 +19,7 @@ from tqdm import tqdm
 from daemon.vision.alignment import transform
 from daemon.vision.face import MIRRORED
 from export.data.faces import Face
+from export.faces.composition import warp
 from export.faces.scenes import fingerprint
 from export.faces.teacher import Teacher
 
@@ -79,24 +80,14 @@ def _look(
     wide = float(np.exp(rng.uniform(*np.log(WIDTHS))))
     factor = wide / max(width, 1.0)
     side = -(-int(2 * wide * max(1.0, height / max(width, 1.0))) // 32) * 32
-    turn = rng.uniform(-DEGREES, DEGREES)
-    matrix = np.asarray(
-        cv2.getRotationMatrix2D((x + width / 2, y + height / 2), turn, factor), np.float64
-    )
+    turn = float(rng.uniform(-DEGREES, DEGREES))
     to = np.full(2, side / 2) + rng.uniform(-SHIFT, SHIFT, 2)
-    matrix[:, 2] += to - (x + width / 2, y + height / 2)
-    if factor < 0.7:
-        # A warp samples four pixels, whatever it skips: average first.
-        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        shown, onto = np.asarray(small, np.uint8), matrix.copy()
-        onto[:, :2] /= small.shape[1] / image.shape[1]
-    else:
-        shown, onto = image, matrix
-    view = cv2.warpAffine(shown, onto, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    middle, onto = (x + width / 2, y + height / 2), (float(to[0]), float(to[1]))
+    view, matrix = warp(image, middle, factor, turn, onto, (side, side), cv2.BORDER_REPLICATE)
     if mirrored:
         view = np.ascontiguousarray(view[:, ::-1])
         to[0] = side - 1 - to[0]
-    finds = teacher(np.asarray(view, np.uint8), (side,), SCORE)
+    finds = teacher(view, (side,), SCORE)
     if not len(finds):
         return None
     off = np.linalg.norm(finds[:, :2] + finds[:, 2:4] / 2 - to, axis=1)
