@@ -82,9 +82,14 @@ class Measured:
         """Scores of all false faces."""
         return np.concatenate([each.found[each.false, 14] for each in self.pictures])
 
-    def landmark_error(self, threshold: float) -> float:
+    def landmark_error(self, threshold: float, at_least: float = 0) -> float:
         """Mean error of landmarks of the faces found at a threshold, in eye distances."""
-        errors = np.concatenate([each.errors[each.scores >= threshold] for each in self.pictures])
+        errors = np.concatenate(
+            [
+                each.errors[(each.scores >= threshold) & (each.faces[:, 2] >= at_least)]
+                for each in self.pictures
+            ]
+        )
         return float(np.nanmean(errors)) if np.isfinite(errors).any() else math.nan
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from daemon.vision.settings import QualityConfig
 from export.faces import heldout
 from export.faces.evaluate import Judged, Measured, Rate, System, judge, threshold_for
 from export.faces.teacher import Teacher
@@ -26,6 +27,8 @@ SETS = {
 }
 ALLOWED = 1.0
 """False faces in a hundred pictures without faces."""
+COMPARED = QualityConfig().min_size
+"""Width in pixels from which the door compares a face, unless told otherwise."""
 WIDTHS = (20, 40, 80, 160, math.inf)
 """Edges of the groups of faces by width in pixels."""
 
@@ -73,14 +76,17 @@ def _at(results: Results, threshold: float) -> dict[str, Any]:
     for name, each in results.items():
         if name == "empty":
             continue
-        error = each.landmark_error(threshold)
         sets[name] = {
             "recall": _rate(each.recall(threshold)),
+            "landmark_error": _number(each.landmark_error(threshold)),
+            "compared": {
+                "recall": _rate(each.recall(threshold, COMPARED)),
+                "landmark_error": _number(each.landmark_error(threshold, COMPARED)),
+            },
             "by_width": {
                 f"{low:g}-{high:g}": _rate(each.recall(threshold, low, high))
                 for low, high in pairwise(WIDTHS)
             },
-            "landmark_error": None if math.isnan(error) else error,
             "false_per_hundred": each.false_per_hundred(threshold),
         }
     empty = results["empty"]
@@ -89,6 +95,10 @@ def _at(results: Results, threshold: float) -> dict[str, Any]:
         "false_per_hundred_empty": empty.false_per_hundred(threshold),
         "empty_pictures": len(empty.pictures),
     }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _rate(rate: Rate) -> dict[str, float]:
@@ -113,7 +123,8 @@ def text(measured: Mapping[str, Mapping[str, Any]]) -> str:
             lines += [
                 f"{name}, {title} ({threshold:.3f}): {at['false_per_hundred_empty']:.2f} false "
                 f"faces in 100 of {at['empty_pictures']} pictures without faces",
-                f"  {'':10} {'found':>26}  {'landmarks':>9}  by width in pixels",
+                f"  {'':10} {'found':>35}  {'landmarks':>9}  "
+                f"{f'from {COMPARED:g} pixels on':>35}  {'landmarks':>9}  by width in pixels",
             ]
             lines += [_line(kind, found) for kind, found in at["sets"].items()]
             lines.append("")
@@ -123,16 +134,20 @@ def text(measured: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _line(name: str, found: Mapping[str, Any]) -> str:
-    recall, error = found["recall"], found["landmark_error"]
     groups = ", ".join(
         f"{width}: {100 * each['value']:.1f} %"
         for width, each in found["by_width"].items()
         if each["of"]
     )
+    return f"  {name:10} {_share(found)}  {_share(found['compared'])}  {groups}"
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    recall, error = found["recall"], found["landmark_error"]
     share = f"{recall['count']}/{recall['of']} = {100 * recall['value']:.1f} %"
     bounds = f"[{100 * recall['low']:.1f}, {100 * recall['high']:.1f}]"
     shown = "-" if error is None else f"{100 * error:.1f} %"
-    return f"  {name:10} {share:>22} {bounds}  {shown:>7}  {groups}"
+    return f"{share:>21} {bounds:>13}  {shown:>9}"
 
 
 def write_curves(results: Mapping[str, Results], folder: Path) -> None:

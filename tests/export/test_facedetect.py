@@ -332,6 +332,8 @@ def test_small_and_large_faces_are_counted_apart() -> None:
     assert measured.recall(0.5, 0, 40).value == 1
     assert measured.recall(0.5, 40).value == 0
     assert measured.recall(0.5, 200).of == 0
+    assert measured.landmark_error(0.5) == 0
+    assert np.isnan(measured.landmark_error(0.5, 40))
 
 
 def test_a_profile_has_no_landmark_error() -> None:
