@@ -54,62 +54,12 @@ vanilla vegetable velvet village violet violin visitor volcano vulture wagon wal
 water waterfall weather wedding welcome whisper willow window winter wizard wonderful yellow
 yesterday zebra zero zucchini
 """
-_FURTHER = """
-abandon absolute academy accent accident accordion acrobat adventure advice aeroplane agreement
-album alley alligator almanac alphabet amber ambition amount anchor ancient ankle answer antelope
-antique apron aquarium arrow article asparagus atlas attention attic aubergine audience autograph
-avalanche badger bagel baker bamboo bandage banjo banner bargain barrel basil bathroom battle beaver
-bedroom beehive beetle belfry benefit beret billboard billion binder bishop bitter blossom bonfire
-border bouquet bracelet bravery bridle broken bubble bucket buckle bulletin burger burrow butcher
-butler cabbage cactus camel campfire canal canoe canyon capital caramel cardigan careful cargo
-carnival carpenter carpet carriage carrot cartoon cashew cathedral cauldron cavern cedar celery
-cello cement central cereal chamber chapter charcoal chariot chestnut chipmunk chisel circle circus
-clarinet clover cobra collar column comfort company compass contest cottonwood country courage
-crayon cricket crimson crystal cuckoo cucumber culture cushion cyclone cylinder cymbal dangerous
-darkness decimal degree dentist deputy detective diary difference digital dignity diploma discount
-disguise distance district document donation doorway doughnut dragonfly driver drummer dusty eclipse
-edition education elbow elegant elevator embassy empire energy equator eraser escalator estimate
-eternal evidence examine example expensive explorer fabric factory fairy familiar fashion feather
-fender fiction fiddle fireplace fisherman flannel flavour flipper fortune foxglove fragile freedom
-freezer frozen funnel gallery gallop garlic garment gazelle gelatin general generous genius gentle
-geranium gherkin giant ginger glacier glasses glitter glory goggles gondola gopher governor graduate
-granite grapefruit graphite gravel greenhouse grocery guardian guava guinea gymnast habit hairbrush
-halibut hallway hamster handkerchief handle hardware harmonica harvest hatchet hedgehog helicopter
-helmet herring hiccup hollow honest honey horseshoe humble hydrogen igloo iguana improve industry
-infant ingredient innocent insect instrument iron ivory jacket jaguar javelin jealous jigsaw jockey
-juggle juniper justice kennel kernel kettle kidney kindness kingdom knuckle laboratory lagoon
-landscape language lantern laptop laughter laundry lawnmower leather legend lemon lettuce liberty
-linen lizard llama lotion luggage lullaby lumber lunar magpie majesty mammal manager mandolin manner
-mantelpiece marble margarine marigold mascot mattress meadow measure mechanic member menu merchant
-message metal method microphone mighty millennium minister minnow mission mistletoe mitten moccasin
-modern molecule moment monument mosaic mustard mystery mythical native navigate necklace needle
-neighbour nephew nickel nightingale notebook nursery nutmeg oatmeal obstacle octopus office officer
-opinion opposite orbit orchid organ original ornament ostrich otter oven paddle padlock palace
-pamphlet panther papaya parade parsley particle partner pasture patient pattern pavement peacock
-pebble pedal peninsula perfect perfume pheasant pigeon pilgrim pillar pistachio pitcher platform
-pleasure plumber poem poetry polar popcorn poppy portrait possible postman pottery poultry powder
-powerful practice prairie primary prison product project promise proverb puddle puffin pulley puppet
-puzzle quality quarter quiver raccoon racket radish raisin ranger rapid raven razor reason recipe
-record regular reindeer religion reptile reservoir rhubarb rhythm riddle ritual roller rooster
-rosebud royal saddle saffron salad salute sandal satellite saucepan sausage scarlet scholar science
-scorpion scramble sculpture seagull seaweed secret sequin serenade serious servant seventy shallow
-sheriff shovel shutter signal silence singer skateboard slipper sloppy soprano spaghetti sparrow
-spinach splendid stadium stallion starfish statue steady sticker storage stubborn student submarine
-subway suitcase sulphur syrup system tadpole talent tambourine tangerine target tarragon tavern
-tempest terrace theory thistle thousand thursday timber tissue toaster together topaz tractor
-tradition trampoline trapeze travel treacle tremble tribune trombone tropical truffle tugboat tunic
-turnip turquoise tuxedo twilight ugly ukulele upstairs utensil velcro venison verdict vessel viking
-vinegar vintage virtue vitamin voyage waffle waitress walrus wardrobe wednesday weekend whiskers
-wholesale wicked wildlife witness wombat woodpecker worthy wrinkle yogurt yonder
-"""
 WORDS = tuple(_LIST.split())
-FURTHER = tuple(_FURTHER.split())
-"""Words to train on alone: the more words, the better are others told apart."""
 
 
 def learnt() -> list[str]:
     """The words to train on."""
-    return [*(word for word in WORDS if not _kept(word)), *FURTHER]
+    return [word for word in WORDS if not _kept(word)]
 
 
 def kept() -> list[str]:

@@ -50,7 +50,7 @@ class WordRecipe:
     neural: int = 4
     """Neural utterances of each word; as many by formant voices and a third by unit voices."""
     formant: int = 6
-    clips: int = 10_000
+    clips: int = 4_000
     calibration_clips: int = 250
     encoder: EncoderRecipe = field(default_factory=EncoderRecipe)
     seed: int = 0
