@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from daemon.vision.priors import cells
-from export.checkpoint import keep, resume
+from export.course import Course, Pace
 from export.faces.composition import Material, Sample, compose, mirror
 from export.faces.loss import Labels, Weights, loss
 from export.faces.model import Detector, Widths
@@ -88,7 +86,6 @@ def train(
     Returns:
         The network, ready to run.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = Detector(recipe.widths).to(device)
@@ -97,41 +94,17 @@ def train(
     network.stem.requires_grad_(not recipe.freeze_stem)
     nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
     optimiser = torch.optim.AdamW(_groups(network), recipe.rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, recipe.steps, pct_start=0.08
-    )
-    checkpoint = folder / "detector.pt"
-    done = resume(checkpoint, network, optimiser, schedule, device)
-    stream = _mixed(recipe, material, done, workers)
-    with tqdm(total=recipe.steps, initial=done, desc="facedetect", unit="step") as bar:
-        running: dict[str, float] = {}
-        for step in range(done + 1, recipe.steps + 1):
-            images, labels = next(stream)
-            grid = torch.from_numpy(cells(*images.shape[2:]).copy()).to(device)
-            network.train()
-            network.stem.train(not recipe.freeze_stem)
-            x = _jitter(images.to(device)).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                predicted = network(x)
-            off = loss(predicted.float(), _to(labels, device), grid, recipe.weights)
-            optimiser.zero_grad()
-            off.total.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimiser.step()
-            schedule.step()
-            parts = {"score": off.score, "box": off.box, "landmarks": off.landmarks}
-            for name, value in parts.items():
-                running[name] = 0.98 * running.get(name, value) + 0.02 * value
-            bar.update()
-            bar.set_postfix(
-                {name: f"{value:.3f}" for name, value in running.items()},
-                rate=f"{schedule.get_last_lr()[0]:.1e}",
-            )
-            if step % 250 == 0 or step == recipe.steps:
-                keep(checkpoint, network, optimiser, schedule, step, asdict(recipe))
-                with (folder / "detector.jsonl").open("a") as log:
-                    rounded = {name: round(value, 4) for name, value in running.items()}
-                    log.write(json.dumps({"step": step, **rounded}) + "\n")
+    pace = Pace(recipe.steps, rise=0.08, clip=5.0, every=250)
+    course = Course(network, optimiser, pace, folder / "detector.pt", asdict(recipe))
+    for images, labels in course.follow(_mixed(recipe, material, course.done, workers)):
+        grid = torch.from_numpy(cells(*images.shape[2:]).copy()).to(device)
+        network.train()
+        network.stem.train(not recipe.freeze_stem)
+        x = _jitter(images.to(device)).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            predicted = network(x)
+        off = loss(predicted.float(), _to(labels, device), grid, recipe.weights)
+        course.learn(off.total, score=off.score, box=off.box, landmarks=off.landmarks)
     return network.cpu().eval()
 
 

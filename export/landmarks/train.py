@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import cv2
 import torch
-from torch import nn
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from export.checkpoint import keep, resume
+from export.course import Course, Pace
 from export.landmarks.examples import Cuts, Labelled
 from export.landmarks.model import LandmarkNet, LandmarkWidths
 
@@ -50,46 +47,30 @@ def train(
     Returns:
         The network, ready to run.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = LandmarkNet(recipe.widths).to(device)
     if start is not None:
         network.load_state_dict(start.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, recipe.steps, pct_start=0.05
-    )
-    checkpoint = folder / "landmarks.pt"
-    done = resume(checkpoint, network, optimiser, schedule, device)
+    pace = Pace(recipe.steps, rise=0.05, clip=5.0, every=500)
+    course = Course(network, optimiser, pace, folder / "landmarks.pt", asdict(recipe))
+    first, left = course.done * recipe.batch, (recipe.steps - course.done) * recipe.batch
     loader = DataLoader(
-        Cuts(groups, recipe.seed, done * recipe.batch, (recipe.steps - done) * recipe.batch),
+        Cuts(groups, recipe.seed, first, left),
         recipe.batch,
         num_workers=workers,
         worker_init_fn=_calm,
         prefetch_factor=4 if workers else None,
         multiprocessing_context="fork" if workers else None,
     )
-    with tqdm(total=recipe.steps, initial=done, desc="landmarks", unit="step") as bar:
-        running: float | None = None
-        for step, (images, offsets, weights) in enumerate(loader, done + 1):
-            network.train()
-            away = network(images.to(device).float() / 255) - offsets.to(device)
-            off = torch.linalg.vector_norm(away, dim=-1).mean(-1)
-            weights = weights.to(device, torch.float32)
-            loss = (off * weights).sum() / weights.sum()
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimiser.step()
-            schedule.step()
-            running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
-            bar.update()
-            bar.set_postfix(error=f"{running:.4f}", rate=f"{schedule.get_last_lr()[0]:.1e}")
-            if step % 500 == 0 or step == recipe.steps:
-                keep(checkpoint, network, optimiser, schedule, step, asdict(recipe))
-                with (folder / "landmarks.jsonl").open("a") as log:
-                    log.write(json.dumps({"step": step, "error": round(running, 4)}) + "\n")
+    for images, offsets, weights in course.follow(loader):
+        network.train()
+        away = network(images.to(device).float() / 255) - offsets.to(device)
+        off = torch.linalg.vector_norm(away, dim=-1).mean(-1)
+        weights = weights.to(device, torch.float32)
+        loss = (off * weights).sum() / weights.sum()
+        course.learn(loss, error=loss.item())
     return network.cpu().eval()
 
 

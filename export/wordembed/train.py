@@ -7,15 +7,15 @@ against.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import Tensor
 
+from export.course import Course, Pace
 from export.wordembed.discriminant import discriminant
 from export.wordembed.examples import EARLIEST, LATEST, STRANGER, Examples
 from export.wordembed.loss import likeness, triplet
@@ -54,51 +54,21 @@ def train(recipe: EncoderRecipe, examples: Examples, folder: Path) -> WordEncode
         examples: what to learn from.
         folder: where `encoder.pt` (checkpoint) and `encoder.jsonl` (log) are kept.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     model = WordEncoder(recipe.window, recipe.features, recipe.hidden)
     model.start_from(*discriminant(examples, recipe.features))
     optimiser = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, recipe.steps)
-    checkpoint, done = folder / "encoder.pt", 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(saved["encoder"])
-        optimiser.load_state_dict(saved["optimiser"])
-        schedule.load_state_dict(saved["schedule"])
-        done = saved["step"]
+    pace = Pace(recipe.steps, rise=0.3, clip=1.0, every=100)
+    course = Course(model, optimiser, pace, folder / "encoder.pt", asdict(recipe))
     batches = _Batches(recipe, examples)
     scale = torch.from_numpy(examples.embeddings[:200].astype(np.float32)).std(dim=(0, 1))
-    with tqdm(range(done, recipe.steps), initial=done, total=recipe.steps, desc="words") as bar:
-        for step in bar:
-            windows, labels = batches.draw(step)
-            model.train()
-            vectors = model(windows + recipe.noise * scale * torch.randn_like(windows))
-            # Half of the strangers are negatives, half the cohort.
-            cohort, rest = vectors[-(recipe.strangers // 2) :], vectors[: -(recipe.strangers // 2)]
-            loss = triplet(likeness(rest, cohort), labels[: len(rest)], recipe.margin)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            if (step + 1) % 100 == 0 or step + 1 == recipe.steps:
-                facts = {"step": step + 1, "loss": float(loss.detach())}
-                bar.set_postfix({name: f"{value:.4g}" for name, value in facts.items()})
-                with (folder / "encoder.jsonl").open("a") as log:
-                    log.write(json.dumps(facts) + "\n")
-                partial = checkpoint.with_suffix(".tmp")
-                torch.save(
-                    {
-                        "encoder": model.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "schedule": schedule.state_dict(),
-                        "step": step + 1,
-                        "recipe": asdict(recipe),
-                    },
-                    partial,
-                )
-                partial.replace(checkpoint)
+    for windows, labels in course.follow(map(batches.draw, count(course.done))):
+        model.train()
+        vectors = model(windows + recipe.noise * scale * torch.randn_like(windows))
+        # Half of the strangers are negatives, half the cohort.
+        cohort, rest = vectors[-(recipe.strangers // 2) :], vectors[: -(recipe.strangers // 2)]
+        loss = triplet(likeness(rest, cohort), labels[: len(rest)], recipe.margin)
+        course.learn(loss, loss=float(loss.detach()))
     return model.eval()
 
 
