@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 
 from daemon.errors import ModelError
 from daemon.inference import CPU
@@ -25,7 +24,7 @@ from export.objects.material import Pictures
 from export.objects.model import Widths
 from export.objects.report import facts
 from export.objects.sketches import draw_pictures
-from export.objects.train import Recipe, load_backbone, load_detector, train, warm_up
+from export.objects.train import Recipe, load_backbone, load_detector, load_recipe, train, warm_up
 from export.squeezenet import load as load_teacher
 
 NAME = "objects"
@@ -88,8 +87,10 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
     for variant in variants:
         backbone = load_backbone(checkpoint) if checkpoint.exists() else None
         trained = work / f"{variant}.pt"
-        start = load_detector(trained) if plan.goes_on and trained.exists() else None
-        recipe = replace(plan.recipe, variant=variant)
+        goes_on = plan.goes_on and trained.exists()
+        start = load_detector(trained) if goes_on else None
+        before = load_recipe(trained) if goes_on else None
+        recipe = replace(plan.recipe, variant=variant, before=before)
         if variant == "v1":
             recipe = replace(recipe, augmentation=_gentle(plan))
         click.echo(f"{variant}: {len(pictures)} pictures", err=True)
@@ -144,11 +145,11 @@ def ship(
             marked = read_marked(reported)
             (result,) = measure([open_object_detector(card, [CPU])], marked)
             measured[variant] = facts(result, marked)
-        saved = torch.load(weights, map_location="cpu", weights_only=True)
+        learnt = load_recipe(weights)
         card = describe(
             data=_told(sets, classifier),
-            recipe=plain(saved["recipe"]),
-            seed=saved["recipe"]["seed"],
+            recipe=plain(learnt),
+            seed=learnt["seed"],
             figures={"parity": float(f"{parity:.2g}"), **measured},
         )
     return card

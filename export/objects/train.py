@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,8 @@ class Recipe:
     widths: Widths = field(default_factory=Widths)
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
+    before: dict[str, Any] | None = None
+    """The recipe of the run that this one goes on from."""
 
 
 class Mean:
@@ -178,6 +181,12 @@ def load_detector(path: Path) -> SingleGrid | MultiScale:
     network = VARIANTS[saved["recipe"]["variant"]](Widths(**saved["recipe"]["widths"]))
     network.load_state_dict(saved["weights"])
     return network.eval()
+
+
+def load_recipe(path: Path) -> dict[str, Any]:
+    """How a network was trained, as it was written."""
+    recipe: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["recipe"]
+    return recipe
 
 
 def load_backbone(path: Path) -> Backbone:

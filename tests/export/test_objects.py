@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +34,7 @@ from export.objects.label import Storage, label, merge
 from export.objects.material import read, weights
 from export.objects.model import MultiScale, SingleGrid, Widths, centres, corners
 from export.objects.multi_loss import assign, multi_loss
+from export.objects.recipe import quick, ship, sketches, train_variants
 from export.objects.sketches import SHAPES, draw_pictures
 from export.objects.v1_loss import COORD, NOOBJ, v1_loss
 from tests.faces import write_picture
@@ -310,6 +313,19 @@ def test_a_quick_run_learns_drawn_shapes(
     done = CliRunner().invoke(cli, [*arguments, "--threads", "1"])
     assert done.exit_code == 0, done.output
     assert quick_check(tmp_path / "m/objects.yaml") > 0.25
+
+
+def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> None:
+    few = quick(0)
+    plan = replace(few, recipe=replace(few.recipe, steps=2))
+    train_variants(plan, sketches(plan), ["multi"], tmp_path / "work")
+    further = replace(plan, recipe=replace(plan.recipe, rate=1e-4), goes_on=True)
+    train_variants(further, sketches(plan), ["multi"], tmp_path / "work")
+
+    card = yaml.safe_load(ship(["multi"], tmp_path / "work", tmp_path / "models").read_text())
+    assert card["recipe"]["rate"] == 1e-4
+    assert card["recipe"]["before"]["rate"] == plan.recipe.rate
+    assert card["recipe"]["before"]["before"] is None
 
 
 @pytest.fixture
