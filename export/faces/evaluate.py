@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from daemon.vision.alignment import align
 from daemon.vision.boxes import inside, overlap
+from daemon.vision.face import Face
+from daemon.vision.quality import fault, measure
+from daemon.vision.settings import QualityConfig
 from export.faces.heldout import Image, Shot
 
 Array = npt.NDArray[np.float32]
@@ -39,6 +43,8 @@ class Judged:
     """(faces,) mean distance of its landmarks, in eye distances; NaN where it has none."""
     false: npt.NDArray[np.bool_]
     """(n,): finds that are no face."""
+    comparable: npt.NDArray[np.bool_]
+    """(faces,) whether the door would compare it, as :func:`comparable` says."""
     image: Image | None
     """The picture, if something in it is missed or false at the detector's own threshold."""
 
@@ -82,15 +88,26 @@ class Measured:
         """Scores of all false faces."""
         return np.concatenate([each.found[each.false, 14] for each in self.pictures])
 
-    def landmark_error(self, threshold: float, at_least: float = 0) -> float:
+    def landmark_error(self, threshold: float) -> float:
         """Mean error of landmarks of the faces found at a threshold, in eye distances."""
-        errors = np.concatenate(
+        errors = np.concatenate([each.errors[each.scores >= threshold] for each in self.pictures])
+        return float(np.nanmean(errors)) if np.isfinite(errors).any() else math.nan
+
+    @property
+    def compared(self) -> Measured:
+        """The same for those faces alone that the door would compare."""
+        return Measured(
             [
-                each.errors[(each.scores >= threshold) & (each.faces[:, 2] >= at_least)]
+                replace(
+                    each,
+                    faces=each.faces[each.comparable],
+                    scores=each.scores[each.comparable],
+                    errors=each.errors[each.comparable],
+                    comparable=each.comparable[each.comparable],
+                )
                 for each in self.pictures
             ]
         )
-        return float(np.nanmean(errors)) if np.isfinite(errors).any() else math.nan
 
     @property
     def faces(self) -> int:
@@ -112,12 +129,29 @@ def judge(systems: Sequence[System], shots: Iterable[Shot]) -> list[Measured]:
     """Show every picture to every detector; one result for each."""
     judged: list[list[Judged]] = [[] for _ in systems]
     for shot in shots:
+        good = comparable(shot)
         for system, results in zip(systems, judged):
-            results.append(_judge(shot, system.finder(shot.image), system.threshold))
+            results.append(_judge(shot, good, system.finder(shot.image), system.threshold))
     return [Measured(results) for results in judged]
 
 
-def _judge(shot: Shot, found: Array, threshold: float) -> Judged:
+def comparable(shot: Shot) -> npt.NDArray[np.bool_]:
+    """Which faces of a picture are large, near enough to the front, bright and sharp enough.
+
+    The door's own rule (:func:`daemon.vision.quality.fault`) with its default settings, on the true
+    box and landmarks. A face whose landmarks nobody knows counts as such.
+    """
+    height, width = shot.image.shape[:2]
+    result = np.ones(len(shot.faces), bool)
+    for place, row in enumerate(shot.faces):
+        if row[4:].any():
+            face = Face(row[:4], row[4:].reshape(5, 2), 1.0)
+            quality = measure(face, align(shot.image, face.landmarks))
+            result[place] = fault(face, quality, width, height, QualityConfig()) is None
+    return result
+
+
+def _judge(shot: Shot, good: npt.NDArray[np.bool_], found: Array, threshold: float) -> Judged:
     overlaps = overlap(shot.faces[:, :4], found[:, :4])
     scores = np.zeros(len(shot.faces), np.float32)
     errors = np.full(len(shot.faces), np.nan, np.float32)
@@ -134,7 +168,7 @@ def _judge(shot: Shot, found: Array, threshold: float) -> Judged:
     false = ~taken & ~excused
     wrong = (scores < threshold).any() or (found[false, 14] >= threshold).any()
     image = shot.image if wrong else None
-    return Judged(shot.name, shot.faces, found, scores, errors, false, image)
+    return Judged(shot.name, shot.faces, found, scores, errors, false, good, image)
 
 
 def landmark_error(points: Array, face: Array) -> float:

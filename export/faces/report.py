@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from daemon.vision.settings import QualityConfig
 from export.faces import heldout
 from export.faces.evaluate import Judged, Measured, Rate, System, judge, threshold_for
 from export.faces.teacher import Teacher
@@ -27,8 +26,6 @@ SETS = {
 }
 ALLOWED = 1.0
 """False faces in a hundred pictures without faces."""
-COMPARED = QualityConfig().min_size
-"""Width in pixels from which the door compares a face, unless told otherwise."""
 WIDTHS = (20, 40, 80, 160, math.inf)
 """Edges of the groups of faces by width in pixels."""
 
@@ -80,8 +77,8 @@ def _at(results: Results, threshold: float) -> dict[str, Any]:
             "recall": _rate(each.recall(threshold)),
             "landmark_error": _number(each.landmark_error(threshold)),
             "compared": {
-                "recall": _rate(each.recall(threshold, COMPARED)),
-                "landmark_error": _number(each.landmark_error(threshold, COMPARED)),
+                "recall": _rate(each.compared.recall(threshold)),
+                "landmark_error": _number(each.compared.landmark_error(threshold)),
             },
             "by_width": {
                 f"{low:g}-{high:g}": _rate(each.recall(threshold, low, high))
@@ -124,11 +121,15 @@ def text(measured: Mapping[str, Mapping[str, Any]]) -> str:
                 f"{name}, {title} ({threshold:.3f}): {at['false_per_hundred_empty']:.2f} false "
                 f"faces in 100 of {at['empty_pictures']} pictures without faces",
                 f"  {'':10} {'found':>35}  {'landmarks':>9}  "
-                f"{f'from {COMPARED:g} pixels on':>35}  {'landmarks':>9}  by width in pixels",
+                f"{'compared':>35}  {'landmarks':>9}  by width in pixels",
             ]
             lines += [_line(kind, found) for kind, found in at["sets"].items()]
             lines.append("")
     lines += [f"{name}: {what}" for name, what in SETS.items()]
+    lines.append(
+        "compared: those alone that are large, near enough to the front, bright and sharp enough "
+        "for the door to compare them"
+    )
     lines.append("landmarks: mean error in eye distances of faces that are not in profile")
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.vision.alignment import ARCFACE
 from daemon.vision.priors import cells, decode, encode
 from export.convert import ParityError
 from export.faces import composition, degrade, loss, sketches
 from export.faces.composition import Sample, compose, mirror, settle, turn
-from export.faces.evaluate import System, judge, landmark_error, threshold_for
+from export.faces.evaluate import System, comparable, judge, landmark_error, threshold_for
 from export.faces.graph import DetectorGraph, check_parity, export
 from export.faces.heldout import Shot
 from export.faces.model import Detector, Widths
@@ -332,8 +334,28 @@ def test_small_and_large_faces_are_counted_apart() -> None:
     assert measured.recall(0.5, 0, 40).value == 1
     assert measured.recall(0.5, 40).value == 0
     assert measured.recall(0.5, 200).of == 0
-    assert measured.landmark_error(0.5) == 0
-    assert np.isnan(measured.landmark_error(0.5, 40))
+
+
+def portrait(x: float, y: float, size: float) -> list[float]:
+    """Of a face that looks into the camera: box and landmarks, for a row of truth."""
+    points = (ARCFACE - ARCFACE.mean(0)) * size / 90 + (x + size / 2, y + 0.55 * size)
+    return [x, y, size, 1.2 * size, *points.reshape(-1).tolist()]
+
+
+def test_faces_that_the_door_would_not_compare_are_counted_apart() -> None:
+    rows = np.array([portrait(30, 30, 90), portrait(200, 40, 30), portrait(150, 120, 90)])
+    rows[2, 8] = rows[2, 4]  # its nose is before one eye: turned far to the side
+    image = np.random.default_rng(0).integers(40, 200, (240, 320, 3), np.uint8)
+    truth = Shot("picture", image, rows.astype(np.float32), np.zeros((0, 4), np.float32))
+    dark = replace(truth, image=image // 20)
+    assert comparable(truth).tolist() == [True, False, False]
+    assert not comparable(dark).any()
+
+    (measured,) = judge([System("one", lambda _: finds(truth, 0.9, 0.8, 0.3), 0.5)], [truth])
+    assert (measured.recall(0.5).count, measured.recall(0.5).of) == (2, 3)
+    assert (measured.compared.recall(0.5).count, measured.compared.recall(0.5).of) == (1, 1)
+    assert measured.compared.landmark_error(0.5) == 0
+    assert measured.compared.false_per_hundred(0.5) == measured.false_per_hundred(0.5)
 
 
 def test_a_profile_has_no_landmark_error() -> None:
