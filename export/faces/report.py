@@ -74,12 +74,8 @@ def _at(results: Results, threshold: float) -> dict[str, Any]:
         if name == "empty":
             continue
         sets[name] = {
-            "recall": _rate(each.recall(threshold)),
-            "landmark_error": _number(each.landmark_error(threshold)),
-            "compared": {
-                "recall": _rate(each.compared.recall(threshold)),
-                "landmark_error": _number(each.compared.landmark_error(threshold)),
-            },
+            **_found(each, threshold),
+            "compared": _found(each.compared, threshold),
             "by_width": {
                 f"{low:g}-{high:g}": _rate(each.recall(threshold, low, high))
                 for low, high in pairwise(WIDTHS)
@@ -94,8 +90,12 @@ def _at(results: Results, threshold: float) -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _found(measured: Measured, threshold: float) -> dict[str, Any]:
+    error = measured.landmark_error(threshold)
+    return {
+        "recall": _rate(measured.recall(threshold)),
+        "landmark_error": None if math.isnan(error) else error,
+    }
 
 
 def _rate(rate: Rate) -> dict[str, float]:
