@@ -153,18 +153,17 @@ class _Porter:
     def hear(self, positives: Sequence[Clip], negatives: Sequence[Clip]) -> _Vectors:
         """Each positive alone, the negatives as one stream."""
         condition, parts = Condition(), []
-        window = self.encoder.card.window
-        past = np.zeros((window - 1, 96), np.float32)
+        before = self.encoder.card.window - 1
+        past = np.zeros((before, self.encoder.column.shape[1]), np.float32)
         clips = [*positives, *negatives]
         for number, clip in enumerate(tqdm(clips, desc="Porter", unit="clip", leave=False)):
             if number <= len(positives):
                 self.model.reset()
                 past = np.zeros_like(past)
-            embeddings = self._embeddings(condition.surround(clip.read(), clip.name))
-            whole = np.concatenate([past, embeddings])
-            past = whole[1 - window :]
-            views = np.lib.stride_tricks.sliding_window_view(whole, window, axis=0)
-            parts.append(self.encoder.embed(views.transpose(0, 2, 1)).astype(np.float16))
+            columns = self._columns(condition.surround(clip.read(), clip.name))
+            whole = np.concatenate([past, columns])
+            past = whole[-before:]
+            parts.append(self.encoder.embed(whole).astype(np.float16))
         vectors = np.concatenate(parts)
         statistics = [
             self.scale.statistics(vectors[at : at + 20_000].astype(np.float32))
@@ -174,11 +173,11 @@ class _Porter:
         cuts = np.cumsum([0, *map(len, parts[: len(positives)])])
         return _Vectors(vectors, mean, deviation, cuts)
 
-    def _embeddings(self, pcm: Audio) -> Audio:
+    def _columns(self, pcm: Audio) -> Audio:
         parts = []
         for at in range(0, len(pcm), 64 * HOP):
             self.model.process(pcm[at : at + 64 * HOP])
-            parts.append(self.model.embeddings.copy())
+            parts.append(self.model.columns.copy())
         return np.concatenate(parts)
 
     def scores(self, heard: _Vectors, templates: Audio) -> Series:

@@ -21,7 +21,7 @@ from daemon.audio.features import STEP_SECONDS
 from export.data.augment import active_level
 from export.data.mixing import Databases
 from export.trunk.train import load
-from export.wake.bank import Bank, embed
+from export.wake.bank import Bank, listen
 from export.wake.calibrate import CANDIDATES, operating_point
 from export.wake.conditions import pink
 from export.wake.recipe import predict
@@ -76,7 +76,9 @@ def main(
         for path in trunks:
             trunk = load(path)
             heard = learning.hear(trunk)
-            checked = {name: embed(trunk, samples) for name, samples in sounds.items()}
+            checked = {
+                name: listen(trunk, samples, columns=False) for name, samples in sounds.items()
+            }
             for column, word in enumerate(words):
                 with TemporaryDirectory() as work:
                     head = train(HeadRecipe(epochs=epochs), heard, column, Path(work), word)

@@ -67,7 +67,7 @@ def _export_wake(graph: WakeGraph, path: Path, name: str, words: list[str], vers
             dynamo=True,
             opset_version=OPSET,
             input_names=["pcm", *names],
-            output_names=["probability", "embedding", *(f"next_{name}" for name in names)],
+            output_names=["probability", "columns", *(f"next_{name}" for name in names)],
             dynamic_shapes=({1: HOP * steps}, [None] * len(state)),
             custom_translation_table={torch.ops.aten.gru.input: _gru},
             verbose=False,

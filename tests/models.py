@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 RATE, HOP, TAIL = 16_000, 1_280, 400
 WINDOW = TAIL + HOP
-EMBEDDING = 96
+WIDTH = 96
 
 Array = npt.NDArray[np.float32]
 
@@ -105,7 +105,7 @@ def _tone_graph(frequencies: list[float]) -> onnx.ModelProto:
         "memory_weight": 0.5 * np.eye(words)[None],
         "gain": np.array(12.0),
         "centre": np.array(0.45),
-        "spread": np.ones((words, EMBEDDING)),
+        "spread": np.ones((words, WIDTH)),
     }
     integers = {
         "from_tail": [-TAIL],
@@ -140,7 +140,7 @@ def _tone_graph(frequencies: list[float]) -> onnx.ModelProto:
         ("Sub", ["by_step", "centre"], ["centred"], {}),
         ("Mul", ["centred", "gain"], ["logit"], {}),
         ("Sigmoid", ["logit"], ["probability"], {}),
-        ("MatMul", ["by_step", "spread"], ["embedding"], {}),
+        ("MatMul", ["by_step", "spread"], ["columns"], {}),
     ]
     return build_model(
         nodes,
@@ -153,7 +153,7 @@ def _tone_graph(frequencies: list[float]) -> onnx.ModelProto:
         },
         outputs={
             "probability": [1, "steps", words],
-            "embedding": [1, "steps", EMBEDDING],
+            "columns": [1, "steps", WIDTH],
             "next_state_tail": [1, 1, TAIL],
             "next_state_level": [1, 1, words],
         },

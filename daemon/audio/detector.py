@@ -101,7 +101,7 @@ class Detector:
             )
         count = trained.shape[1]
         table[:, :count] = trained
-        self._enrolled.listener.hear(self._model.embeddings, table[:, count:])
+        self._enrolled.listener.hear(self._model.columns, table[:, count:])
         return table
 
     def smoothed(self) -> list[float]:

@@ -20,10 +20,8 @@ FRAME = 160
 FRAMES_PER_STEP = 8
 """Frames that the trunk folds into one embedding."""
 HOP = FRAME * FRAMES_PER_STEP
-"""Samples from one step (embedding, probability) to the next (80 ms)."""
+"""Samples from one step (hypercolumn, probability) to the next (80 ms)."""
 STEP_SECONDS = HOP / SAMPLE_RATE
-EMBEDDING = 96
-"""Dimensions of what the trunk gives for a step."""
 FFT = 512
 MEL_BANDS = 32
 MEL_LOW_HZ, MEL_HIGH_HZ = 60.0, 3_800.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.audio.features import EMBEDDING, HOP
+from daemon.audio.features import HOP
 from daemon.cards import WakeCard, check_metadata
 from daemon.errors import ModelError
 from daemon.inference import CUDA, open_session
@@ -26,11 +26,14 @@ Array = npt.NDArray[np.float32]
 class WakeModel:
     """One ONNX graph with its state."""
 
-    def __init__(self, session: ort.InferenceSession, words: int) -> None:
+    def __init__(self, session: ort.InferenceSession) -> None:
+        """Take a session of a graph that :func:`open_wake_model` has checked."""
         import onnxruntime as ort
 
         self._session = session
-        self._words = words
+        sizes = {each.name: each.shape[-1] for each in session.get_outputs()}
+        self._words: int = sizes["probability"]
+        self._width: int = sizes["columns"]
         self.provider: str = session.get_providers()[0]
         """Execution provider that runs the graph."""
         self._device = "cuda" if self.provider == CUDA else "cpu"
@@ -43,8 +46,9 @@ class WakeModel:
         self._states = [[self._value(b, self._device) for b in side] for side in self._buffers]
         self._turns: dict[int, tuple[_Turn, _Turn]] = {}
         self._side = 0
-        self.embeddings: Array = np.zeros((0, EMBEDDING), np.float32)
-        """(steps, 96) of the trunk for the last block; overwritten as the probabilities are."""
+        self.columns: Array = np.zeros((0, self._width), np.float32)
+        """(steps, width) hypercolumns of the trunk for the last block, by which words from a few
+        recordings are compared; overwritten as the probabilities are."""
 
     def process(self, pcm: Array) -> Array:
         """Probabilities for new sound.
@@ -65,7 +69,7 @@ class WakeModel:
         if self._device != "cpu":
             turn.pcm_value.update_inplace(turn.pcm)
         self._session.run_with_iobinding(turn.binding)
-        self.embeddings = turn.embedding[0]
+        self.columns = turn.columns[0]
         probability: Array = turn.probability[0]
         return probability
 
@@ -82,30 +86,30 @@ class WakeModel:
         binding = self._session.io_binding()
         pcm = np.zeros((1, steps * HOP), np.float32)
         probability = np.zeros((1, steps, self._words), np.float32)
-        embedding = np.zeros((1, steps, EMBEDDING), np.float32)
+        columns = np.zeros((1, steps, self._width), np.float32)
         pcm_value = self._value(pcm, self._device)
         binding.bind_ortvalue_input("pcm", pcm_value)
         binding.bind_ortvalue_output("probability", self._value(probability, "cpu"))
-        binding.bind_ortvalue_output("embedding", self._value(embedding, "cpu"))
+        binding.bind_ortvalue_output("columns", self._value(columns, "cpu"))
         for name, old, new in zip(self._names, self._states[side], self._states[1 - side]):
             binding.bind_ortvalue_input(name, old)
             binding.bind_ortvalue_output(f"next_{name}", new)
-        return _Turn(binding, pcm, pcm_value, probability, embedding)
+        return _Turn(binding, pcm, pcm_value, probability, columns)
 
 
 class _Turn:
     """A binding and the arrays that it reads and writes."""
 
-    __slots__ = ("binding", "embedding", "pcm", "pcm_value", "probability")
+    __slots__ = ("binding", "columns", "pcm", "pcm_value", "probability")
 
     def __init__(
-        self, binding: Any, pcm: Array, pcm_value: Any, probability: Array, embedding: Array
+        self, binding: Any, pcm: Array, pcm_value: Any, probability: Array, columns: Array
     ) -> None:
         self.binding = binding
         self.pcm = pcm
         self.pcm_value = pcm_value
         self.probability = probability
-        self.embedding = embedding
+        self.columns = columns
 
 
 def open_wake_model(card: WakeCard, providers: list[str], threads: int = 1) -> WakeModel:
@@ -117,7 +121,7 @@ def open_wake_model(card: WakeCard, providers: list[str], threads: int = 1) -> W
     session = open_session(card.path, providers, threads)
     check_metadata(card, session.get_modelmeta().custom_metadata_map)
     _check_graph(card.path, session, len(card.words))
-    model = WakeModel(session, len(card.words))
+    model = WakeModel(session)
     model.process(np.zeros(HOP, np.float32))  # the first run allocates; let it be over
     model.reset()
     return model
@@ -132,7 +136,7 @@ def _check_graph(path: Path, session: ort.InferenceSession, words: int) -> None:
             raise ModelError(f"{path}: input {name}: its shape {shape} is not fixed")
     if set(inputs) != {"pcm", *states}:
         raise ModelError(f"{path}: inputs are {sorted(inputs)}, but must be pcm and state_*")
-    needed = {"probability", *(f"next_{name}" for name in states)}
+    needed = {"probability", "columns", *(f"next_{name}" for name in states)}
     if missing := needed - set(outputs):
         raise ModelError(f"{path}: output {sorted(missing)[0]} is missing")
     if outputs["probability"][-1] != words:

@@ -22,6 +22,11 @@ BLOCK = 80
 """Samples of half a spectrogram frame; windows and frames are whole numbers of blocks."""
 PAST = 4
 """Columns of its input that a stage keeps in a stream."""
+INNER = 3
+"""Which stage's output is a part of a hypercolumn: the last but one, which still knows two bands of
+frequency and two places in time apart."""
+INNER_COLUMNS = 2
+"""Columns that it gives in a step."""
 CENTRE, SPREAD = 6.0, 2.0
 """Mean and spread of speech among the levels, roughly: what the first layer should not learn."""
 RECEPTIVE_FRAMES = 76
@@ -138,18 +143,33 @@ class Trunk(nn.Module):
 
     def stream(self, samples: Tensor, state: State) -> tuple[Tensor, State]:
         """One or more hops: (1, 1280 k) and the state to (1, k, 96) and the next state."""
+        columns, following = self.hear(samples, state)
+        return columns[..., :EMBEDDING], following
+
+    def hear(self, samples: Tensor, state: State) -> tuple[Tensor, State]:
+        """As :meth:`stream`, with what an inner stage gives beside each embedding.
+
+        Hypercolumns (Hariharan et al., CVPR 2015): the embedding, shaped to tell words from each
+        other, has lost some of how a word sounds that the stage below still has.
+
+        Returns:
+            (1, k, width), of which the first 96 are the embedding; and the next state.
+        """
         past = iter(state)
         following: State = []
         samples = torch.cat([next(past), samples], dim=1)
         following.append(samples[:, -(features.WINDOW - features.FRAME) :])
-        x = self.spectrogram(samples)
-        for stage in self._stages():
+        x = inner = self.spectrogram(samples)
+        for number, stage in enumerate(self._stages()):
             x = torch.cat([next(past), x], dim=3)
             following.append(x[..., -PAST:])
             x = stage(x)
+            if number == INNER:
+                inner = x
         x = torch.cat([next(past), x], dim=3)
         following.append(x[..., -2:])
-        return self._steps(x), following
+        beside = inner.flatten(1, 2).unflatten(2, (-1, INNER_COLUMNS)).transpose(1, 2).flatten(2)
+        return torch.cat([self._steps(x), beside], dim=2), following
 
     def _steps(self, x: Tensor) -> Tensor:
         """The last convolution: (batch, channels, 1, columns) to (batch, columns - 2, 96)."""

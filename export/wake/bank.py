@@ -26,8 +26,8 @@ SHARD = 250
 class Heard:
     """A bank as a trunk hears it."""
 
-    embeddings: npt.NDArray[np.float16]
-    """(clips, 125, 96)."""
+    steps: npt.NDArray[np.float16]
+    """(clips, 125, 96) embeddings, or (clips, 125, width) hypercolumns, as was asked for."""
     labels: npt.NDArray[np.int8]
     """(clips, 125, words): 1, 0 or -1 (ignored)."""
 
@@ -67,16 +67,16 @@ class Bank:
             for _ in pool.imap_unordered(_render, jobs):
                 bar.update(SHARD)
 
-    def hear(self, trunk: Trunk) -> Heard:
-        """Embeddings of every clip, kept beside it per trunk."""
-        name = fingerprint(trunk)
+    def hear(self, trunk: Trunk, columns: bool = False) -> Heard:
+        """Embeddings of every clip, or whole hypercolumns, kept beside it per trunk."""
+        name = fingerprint(trunk) + ("-columns" if columns else "")
         heard, labels = [], []
         for shard in tqdm(self.shards, desc="listening", unit="shard"):
             with np.load(self.path(shard)) as stored:
                 labels.append(stored["labels"])
                 kept = self.path(shard).with_suffix(f".{name}.npy")
                 if not kept.exists():
-                    heard_shard = embed(trunk, stored["samples"])
+                    heard_shard = listen(trunk, stored["samples"], columns)
                     _save(kept, partial(np.save, arr=heard_shard))
             heard.append(np.load(kept))
         return Heard(np.concatenate(heard), np.concatenate(labels))
@@ -86,16 +86,19 @@ class Bank:
         return self.folder / f"{shard:04d}.npz"
 
 
-def embed(trunk: Trunk, samples: npt.NDArray[np.int16], batch: int = 10) -> npt.NDArray[np.float16]:
-    """(clips, n) 16-bit samples to (clips, n // 1280, 96) embeddings, each clip from silence."""
+def listen(
+    trunk: Trunk, samples: npt.NDArray[np.int16], columns: bool, batch: int = 10
+) -> npt.NDArray[np.float16]:
+    """(clips, n) 16-bit samples to (clips, n // 1280, 96 or width), each clip from silence."""
     device = next(trunk.parameters()).device
-    embedded = []
+    hear = trunk.hear if columns else trunk.stream
+    heard = []
     with torch.inference_mode():
         for start in range(0, len(samples), batch):
             part = torch.from_numpy(samples[start : start + batch]).to(device).float() / 32_768
             state = [s.to(device).expand(len(part), *s.shape[1:]) for s in trunk.initial_state()]
-            embedded.append(trunk.stream(part, state)[0].cpu().numpy().astype(np.float16))
-    return np.concatenate(embedded)
+            heard.append(hear(part, state)[0].cpu().numpy().astype(np.float16))
+    return np.concatenate(heard)
 
 
 def fingerprint(trunk: Trunk) -> str:

@@ -69,7 +69,7 @@ class Committee(nn.Module):
 
 
 class WakeGraph(nn.Module):
-    """What is exported: PCM and state to probabilities, embeddings and the next state."""
+    """What is exported: PCM and state to probabilities, hypercolumns and the next state."""
 
     def __init__(self, trunk: Trunk, heads: list[Committee]) -> None:
         super().__init__()
@@ -83,16 +83,17 @@ class WakeGraph(nn.Module):
         ]
 
     def forward(self, pcm: Tensor, state: State) -> tuple[Tensor, ...]:
-        """(1, 1280 k) samples in [-1, 1] to (1, k, words), (1, k, 96) and the next state."""
+        """(1, 1280 k) samples in [-1, 1] to (1, k, words), (1, k, width) and the next state."""
         past = iter(state)
         own = list(islice(past, len(self.trunk.initial_state())))
-        embeddings, following = self.trunk.stream(pcm, own)
+        columns, following = self.trunk.hear(pcm, own)
+        embeddings = columns[..., :EMBEDDING]
         probabilities = []
         for head in self._committees():
             logits, after = head.stream(embeddings, list(islice(past, len(head.initial_state()))))
             probabilities.append(torch.sigmoid(logits))
             following += after
-        return torch.stack(probabilities, dim=2), embeddings, *following
+        return torch.stack(probabilities, dim=2), columns, *following
 
     def _committees(self) -> list[Committee]:
         return [head for head in self.heads if isinstance(head, Committee)]

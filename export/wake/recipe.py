@@ -112,7 +112,7 @@ def run(recipe: WakeRecipe, sources: Sources, trunk: Trunk, out: Path) -> list[P
     for column, word in enumerate(recipe.words):
         folder = work / fingerprint(trunk)
         head = train(recipe.head, heard, column, folder, word)
-        probabilities = predict(head, check.embeddings)
+        probabilities = predict(head, check.steps)
         point = calibrate(probabilities, check.labels[:, :, column], recipe.false_accepts_per_hour)
         cards.append(_ship(recipe, sources, trunk, head, word, point, cache, out))
     return cards

@@ -47,7 +47,7 @@ def train(recipe: HeadRecipe, heard: Heard, word: int, folder: Path, label: str)
     """
     folder.mkdir(parents=True, exist_ok=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    embeddings = torch.from_numpy(heard.embeddings)
+    embeddings = torch.from_numpy(heard.steps)
     labels = torch.from_numpy(heard.labels[:, :, word])
     scale = embeddings[:200].float().std(dim=(0, 1))
     members = []

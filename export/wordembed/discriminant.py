@@ -20,7 +20,7 @@ SHRINKAGE = 0.2
 
 
 def discriminant(examples: Examples, features: int) -> tuple[Array, Array]:
-    """The projection (96, features) and the centre (96,) of embeddings.
+    """The projection (width, features) and the centre (width,) of hypercolumns.
 
     Args:
         examples: words, each said several times.

@@ -21,8 +21,8 @@ BESIDE = 4
 class Examples:
     """Windows of a bank, named by clip and last step."""
 
-    embeddings: npt.NDArray[np.float16]
-    """(clips, 125, 96)."""
+    columns: npt.NDArray[np.float16]
+    """(clips, 125, width): the trunk's hypercolumns."""
     clips: npt.NDArray[np.int64]
     """(n,) of each word that was said: the clip."""
     steps: npt.NDArray[np.int64]
@@ -36,9 +36,9 @@ class Examples:
     def cut(
         self, clips: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float16]:
-        """Windows (n, window, 96) that end with the given steps."""
+        """Windows (n, window, width) that end with the given steps."""
         offsets = np.arange(1 - self.window, 1)
-        windows: npt.NDArray[np.float16] = self.embeddings[clips[:, None], steps[:, None] + offsets]
+        windows: npt.NDArray[np.float16] = self.columns[clips[:, None], steps[:, None] + offsets]
         return windows
 
 
@@ -54,7 +54,7 @@ def find_examples(heard: Heard, window: int) -> Examples:
         near[clips, np.clip(steps + offset, 0, last)] = True
     near[:, : window - 1] = True
     return Examples(
-        heard.embeddings,
+        heard.steps,
         clips[fits],
         steps[fits],
         words[fits],

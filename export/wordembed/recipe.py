@@ -89,11 +89,11 @@ def run(recipe: WordRecipe, sources: Sources, trunk: Trunk, out: Path) -> Path:
     checking = _bank(recipe, sources, work / "check", recipe.calibration_clips, check=True)
     for bank in (learning, checking):
         bank.render(sources.processes)
-    examples = find_examples(learning.hear(trunk), recipe.encoder.window)
+    examples = find_examples(learning.hear(trunk, columns=True), recipe.encoder.window)
     folder = work / fingerprint(trunk) / _hash(asdict(recipe.encoder))
     encoder = train(recipe.encoder, examples, folder)
     cohort = choose_cohort(encoder, examples, recipe.seed)
-    checks = find_examples(checking.hear(trunk), recipe.encoder.window)
+    checks = find_examples(checking.hear(trunk, columns=True), recipe.encoder.window)
     found = calibrate(encoder, checks, cohort, recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     return _ship(recipe, sources, trunk, encoder, cohort, examples, found, out)
@@ -205,7 +205,7 @@ def _ship(
             "file": path.name,
             "sha256": convert.sha256(path),
             "licence": "MIT for the weights; see data for what they were trained on",
-            "summary": "Compares words: a second of the trunk's embeddings to a unit vector, for "
+            "summary": "Compares words: a second of the trunk's hypercolumns to a unit vector, for "
             "wake words from three recordings",
             "trunk": fingerprint(trunk),
             "window": encoder.window,

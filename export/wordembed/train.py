@@ -26,7 +26,7 @@ from export.wordembed.model import WordEncoder
 class EncoderRecipe:
     """Everything that shapes the training of the encoder."""
 
-    steps: int = 1_000
+    steps: int = 3_000
     words: int = 64
     """Words of a batch."""
     each: int = 4
@@ -38,11 +38,11 @@ class EncoderRecipe:
     margin: float = 2.0
     """Of the triplet loss, in deviations of the cohort's similarities."""
     noise: float = 0.1
-    """Standard deviation of noise on the embeddings, relative to their own."""
+    """Standard deviation of noise on the hypercolumns, relative to their own."""
     window: int = 13
     features: int = 48
     """Of each step."""
-    hidden: int = 128
+    hidden: int = 256
     seed: int = 0
 
 
@@ -55,13 +55,14 @@ def train(recipe: EncoderRecipe, examples: Examples, folder: Path) -> WordEncode
         folder: where `encoder.pt` (checkpoint) and `encoder.jsonl` (log) are kept.
     """
     torch.manual_seed(recipe.seed)
-    model = WordEncoder(recipe.window, recipe.features, recipe.hidden)
+    width = examples.columns.shape[2]
+    model = WordEncoder(width, recipe.window, recipe.features, recipe.hidden)
     model.start_from(*discriminant(examples, recipe.features))
     optimiser = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=1e-2)
     pace = Pace(recipe.steps, rise=0.3, clip=1.0, every=100)
     course = Course(model, optimiser, pace, folder / "encoder.pt", asdict(recipe))
     batches = _Batches(recipe, examples)
-    scale = torch.from_numpy(examples.embeddings[:200].astype(np.float32)).std(dim=(0, 1))
+    scale = torch.from_numpy(examples.columns[:200].astype(np.float32)).std(dim=(0, 1))
     for windows, labels in course.follow(map(batches.draw, count(course.done))):
         model.train()
         vectors = model(windows + recipe.noise * scale * torch.randn_like(windows))
@@ -82,7 +83,7 @@ class _Batches:
         self._members = np.split(order, changes)
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
-        """Windows (n, window, 96) and labels (n,)."""
+        """Windows (n, window, width) and labels (n,)."""
         recipe, examples = self._recipe, self._examples
         rng = np.random.default_rng([recipe.seed, step])
         count = min(recipe.words, len(self._members))

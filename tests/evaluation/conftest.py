@@ -48,14 +48,14 @@ def _graph() -> onnx.ModelProto:
         helper.make_node("MatMul", ["framed", "basis"], ["parts"]),
         helper.make_node("ReduceL2", ["parts", "axis"], ["amplitude"], keepdims=1),
         helper.make_node("Clip", ["amplitude", "zero", "one"], ["probability"]),
-        helper.make_node("MatMul", ["parts", "row"], ["embedding"]),
+        helper.make_node("MatMul", ["parts", "row"], ["columns"]),
         helper.make_node("Add", ["state_count", "one"], ["next_state_count"]),
     ]
     count = helper.make_tensor_value_info("state_count", TensorProto.FLOAT, [1, 1])
     pcm = helper.make_tensor_value_info("pcm", TensorProto.FLOAT, [1, "samples"])
     outputs = [
         helper.make_tensor_value_info("probability", TensorProto.FLOAT, [1, "steps", 1]),
-        helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, "steps", 96]),
+        helper.make_tensor_value_info("columns", TensorProto.FLOAT, [1, "steps", 96]),
         helper.make_tensor_value_info("next_state_count", TensorProto.FLOAT, [1, 1]),
     ]
     graph = helper.make_graph(nodes, "tone", [pcm, count], outputs, constants)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from daemon.audio.features import HOP, log_mel
 from export import convert
-from export.trunk.model import RECEPTIVE_FRAMES, Spectrogram, Trunk, centred
+from export.trunk.model import INNER, RECEPTIVE_FRAMES, Spectrogram, Trunk, centred
 from export.wake.model import Committee, Head, WakeGraph
 
 
@@ -42,20 +42,20 @@ def noise(hops: int, seed: int = 0) -> torch.Tensor:
 
 @settings(max_examples=15, deadline=None)
 @given(cuts=st.lists(st.integers(1, 5), min_size=1, max_size=6), seed=st.integers(0, 99))
-def test_any_cutting_of_a_stream_gives_the_same_probabilities(
+def test_any_cutting_of_a_stream_gives_the_same_probabilities_and_columns(
     graph: WakeGraph, cuts: list[int], seed: int
 ) -> None:
     samples = noise(sum(cuts), seed)
     with torch.inference_mode():
-        whole, embedded, *_ = graph(samples, graph.initial_state())
+        whole, columns, *_ = graph(samples, graph.initial_state())
         state, parts, at = graph.initial_state(), [], 0
         for cut in cuts:
-            probability, _, *state = graph(samples[:, at : at + cut * HOP], state)
-            parts.append(probability)
+            probability, column, *state = graph(samples[:, at : at + cut * HOP], state)
+            parts.append(torch.cat([probability, column], 2))
             at += cut * HOP
     assert whole.shape == (1, sum(cuts), 2)
-    assert embedded.shape == (1, sum(cuts), 96)
-    assert torch.cat(parts, 1) == pytest.approx(whole, abs=1e-5)
+    assert columns.shape == (1, sum(cuts), 96 + 2 * 64 * 2)
+    assert torch.cat(parts, 1) == pytest.approx(torch.cat([whole, columns], 2), abs=1e-5)
 
 
 def test_a_stream_is_a_sliding_window(graph: WakeGraph) -> None:
@@ -67,6 +67,20 @@ def test_a_stream_is_a_sliding_window(graph: WakeGraph) -> None:
         whole = trunk(torch.cat([torch.zeros(1, 240), samples], 1))
     assert whole.shape[1] == (20 * 8 - RECEPTIVE_FRAMES) // 8 + 1
     assert streamed[:, -whole.shape[1] :] == pytest.approx(whole, abs=1e-5)
+
+
+def test_a_hypercolumn_is_the_embedding_and_what_the_inner_stage_gave(graph: WakeGraph) -> None:
+    samples = noise(20)
+    trunk = graph.trunk
+    with torch.inference_mode():
+        columns, _ = trunk.hear(samples, trunk.initial_state())
+        embeddings, _ = trunk.stream(samples, trunk.initial_state())
+        inner = trunk.spectrogram(torch.cat([torch.zeros(1, 240), samples], 1))
+        for stage in trunk.stages[: INNER + 1]:
+            inner = stage(inner)
+    assert torch.equal(columns[..., :96], embeddings)
+    last = columns[0, -1, 96:].reshape(64, 2, 2)
+    assert last == pytest.approx(inner[0, :, :, -2:], abs=1e-5), "channel, band, place in time"
 
 
 def test_the_frozen_layers_are_the_spectrogram_of_the_runtime() -> None:

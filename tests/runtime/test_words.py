@@ -269,14 +269,14 @@ def test_an_encoder_of_another_trunk_is_refused(
 def test_any_chunking_gives_the_same_scores(cuts: list[int]) -> None:
     encoder = open_word_encoder("wordembed")
     rng = np.random.default_rng(0)
-    sound = rng.normal(0, 1, (40, 96)).astype(np.float32)
+    sound = rng.normal(0, 1, (40, encoder.column.shape[1])).astype(np.float32)
     window = sound[5 : 5 + encoder.card.window]
     word = Word(
         name="sesame",
         encoder=encoder.card.id,
         created="2026-01-01T00:00:00Z",
         takes=[Take(source="one.wav", seconds=0.6, likeness=3.0)],
-        templates=encoder.embed(window[None])[0],
+        templates=encoder.embed(window)[0],
         threshold=0.5,
         duration=0.6,
     )
@@ -295,7 +295,8 @@ def test_any_chunking_gives_the_same_scores(cuts: list[int]) -> None:
 
 def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
     encoder = open_word_encoder("wordembed")
-    vectors = encoder.embed(np.ones((2, encoder.card.window, 96), np.float32))
+    columns = np.ones((encoder.card.window + 1, encoder.column.shape[1]), np.float32)
+    vectors = encoder.embed(columns)
     word = Word(
         name="hello porter",
         encoder=encoder.card.id,

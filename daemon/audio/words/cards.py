@@ -29,14 +29,15 @@ class Cohort(Settings):
 
 
 class WordEncoderCard(ModelCard):
-    """The card of a network from a second of a trunk's embeddings to a unit vector."""
+    """The card of a network that turns a second of a trunk's hypercolumns into a unit vector."""
 
     kind: Literal["word-encoder"]
     trunk: Text
-    """Fingerprint of the trunk whose embeddings it takes, as the recipe of a wake model has it."""
+    """Fingerprint of the trunk that it listens to, as the recipe of a wake model has it."""
     window: int = Field(ge=2, le=40)
     """Steps of 80 ms that it looks at."""
     dimension: int = Field(ge=8, le=1024)
+    """Of a vector: the features of a step times the steps of a window."""
     cohort: Cohort
     offset: float
     """Normalised likeness at which the score is one half."""

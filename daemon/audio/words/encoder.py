@@ -1,4 +1,8 @@
-"""The network that compares words: windows of a trunk's embeddings to unit vectors."""
+"""The network that compares words: steps of a trunk to features, a window of them to a vector.
+
+A word is its sounds in their order: the vector of a window is the features of its steps, one after
+the other, brought to length 1. So a stream computes the features of each step once.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from daemon.audio.features import EMBEDDING
 from daemon.audio.words.cards import WordEncoderCard
 from daemon.audio.words.likeness import Scale
 from daemon.cards import check_files, check_metadata, find_card, read_card
@@ -30,42 +33,48 @@ class WordEncoder:
         self.card = card
         self.cohort = cohort
         """(m, dimension) of length 1: other sounds."""
-        self.window = np.zeros((1, card.window, EMBEDDING), np.float32)
-        """What :meth:`run` looks at; filled by the caller, oldest step first."""
-        self.vector = np.zeros((1, card.dimension), np.float32)
-        """What it found, of length 1; overwritten by the next run."""
+        self.column = np.zeros((1, session.get_inputs()[0].shape[1]), np.float32)
+        """What :meth:`run` looks at, (1, width); filled by the caller."""
         self._session = session
-        # Bound once: the windows of a stream are the hot path.
+        self._features = np.zeros((1, card.dimension // card.window), np.float32)
+        # Bound once: the steps of a stream are the hot path.
         self._binding = session.io_binding()
         value = ort.OrtValue.ortvalue_from_numpy
-        self._values = value(self.window), value(self.vector)
-        self._binding.bind_ortvalue_input("windows", self._values[0])
-        self._binding.bind_ortvalue_output("vectors", self._values[1])
+        self._values = value(self.column), value(self._features)
+        self._binding.bind_ortvalue_input("columns", self._values[0])
+        self._binding.bind_ortvalue_output("features", self._values[1])
 
     def scale(self) -> Scale:
         """The scale of its likenesses."""
         return Scale(self.cohort, self.card.offset, self.card.slope)
 
     def run(self) -> Array:
-        """The vector, (dimension,), of `window`."""
+        """The features, (dimension / window,), of `column`; overwritten by the next run."""
         self._session.run_with_iobinding(self._binding)
-        vector: Array = self.vector[0]
-        return vector
+        features: Array = self._features[0]
+        return features
 
-    def embed(self, windows: Array) -> Array:
-        """Vectors (n, dimension) of windows (n, window, 96)."""
-        if not len(windows):
-            return np.zeros((0, self.card.dimension), np.float32)
-        vectors: Array = self._session.run(
-            ["vectors"], {"windows": np.ascontiguousarray(windows, np.float32)}
+    def embed(self, columns: Array) -> Array:
+        """Vectors of all windows of a stream, in order.
+
+        Args:
+            columns: (steps, width), at least as many as a window has.
+
+        Returns:
+            (steps - window + 1, dimension), each of length 1.
+        """
+        features = self._session.run(
+            ["features"], {"columns": np.ascontiguousarray(columns, np.float32)}
         )[0]
-        return vectors
+        views = np.lib.stride_tricks.sliding_window_view(features, self.card.window, axis=0)
+        vectors = views.transpose(0, 2, 1).reshape(len(views), -1)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def open_word_encoder(model: str, threads: int = 1) -> WordEncoder:
     """Load the network by the name or path of its card, and check that it is what the card says.
 
-    It runs on the processor: a window is too little work for anything else.
+    It runs on the processor: a step is too little work for anything else.
 
     Raises:
         ModelError: it is missing, damaged, or another kind of model.
@@ -74,13 +83,13 @@ def open_word_encoder(model: str, threads: int = 1) -> WordEncoder:
     check_files(card)
     session = open_session(card.path, [CPU], threads)
     check_metadata(card, session.get_modelmeta().custom_metadata_map)
-    taken = {each.name: each.shape[1:] for each in session.get_inputs()}
+    taken = {each.name: len(each.shape) for each in session.get_inputs()}
     given = {each.name: each.shape[1:] for each in session.get_outputs()}
-    wanted = {"windows": [card.window, EMBEDDING]}, {"vectors": [card.dimension]}
+    wanted = {"columns": 2}, {"features": [card.dimension // card.window]}
     if (taken, given) != wanted:
         raise ModelError(
-            f"{card.path}: takes {taken} and gives {given}, but must take {wanted[0]} "
-            f"and give {wanted[1]}"
+            f"{card.path}: takes {sorted(taken)} and gives {given}, but must take columns and give "
+            f"{wanted[1]}: train it again (porter-export wordembed)"
         )
     cohort = load_cohort(card.beside(card.cohort.file))
     if cohort.shape[1] != card.dimension:

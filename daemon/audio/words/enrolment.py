@@ -62,10 +62,9 @@ class Enroller:
         heard[before : before + len(said)] += said
         self._trunk.reset()
         self._trunk.process(heard)
-        embeddings = self._trunk.embeddings.copy()
-        window = self._encoder.card.window
-        windows = np.stack([embeddings[step + n + 1 - window : step + n + 1] for n in AFTER_END])
-        return Encoded(recording, self._encoder.embed(windows))
+        first = step + 1 - self._encoder.card.window
+        vectors = self._encoder.embed(self._trunk.columns[first:])
+        return Encoded(recording, vectors[list(AFTER_END)])
 
     def sort_out(self, takes: Sequence[Encoded]) -> tuple[list[Encoded], list[Fault]]:
         """Leave out the takes that are unlike the others, one after the other."""

@@ -1,7 +1,7 @@
-"""Listens for enrolled words: a trunk's embeddings step by step to a score for each word.
+"""Listens for enrolled words: a trunk's hypercolumns step by step to a score for each word.
 
-At every step the last second is encoded once, and compared with the templates of all words. Nothing
-here grows or is made anew while listening.
+Every step is encoded once, and the last second of them compared with the templates of all words.
+Nothing here grows or is made anew while listening.
 """
 
 from __future__ import annotations
@@ -32,24 +32,30 @@ class WordListener:
         self._similar = np.zeros(len(self._templates), np.float32)
         self._seen = np.zeros_like(self._similar)
         self._likeness = np.zeros(len(words), np.float32)
+        card = encoder.card
+        self._window = np.zeros((card.window, card.dimension // card.window), np.float32)
+        self._vector = np.zeros(card.dimension, np.float32)
         self._heard = 0
 
-    def hear(self, embeddings: Array, scores: Array) -> None:
+    def hear(self, columns: Array, scores: Array) -> None:
         """Take the next steps.
 
         Args:
-            embeddings: (steps, 96).
+            columns: (steps, width) of the trunk.
             scores: (steps, words), filled with 0 to 1; 0 while less than a window was heard.
         """
-        window = self._encoder.window[0]
-        for step, embedding in enumerate(embeddings):
+        window, encoder = self._window, self._encoder
+        for step, column in enumerate(columns):
+            encoder.column[0] = column
             window[:-1] = window[1:]
-            window[-1] = embedding
+            window[-1] = encoder.run()
             self._heard += 1
             if self._heard < len(window):
                 scores[step] = 0.0
             else:
-                self._score(self._encoder.run(), scores[step])
+                length = float(np.linalg.norm(window))
+                np.divide(window.reshape(-1), length, out=self._vector)
+                self._score(self._vector, scores[step])
 
     def reset(self) -> None:
         """Forget what was heard, as after a gap in the sound."""
