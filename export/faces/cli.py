@@ -11,7 +11,8 @@ import torch
 from export.data.cache import cache_folder
 from export.faces.heldout import kept_out
 from export.faces.material import Sources
-from export.faces.recipe import Plan, quick, run, scaled
+from export.faces.recipe import Plan, going_on, quick, run, scaled
+from export.faces.restore import Start
 from export.options import scale_option, threads_option, work_option
 
 PLACE = click.Path(exists=True, path_type=Path)
@@ -48,6 +49,12 @@ PLACE = click.Path(exists=True, path_type=Path)
     help="YuNet (face_detection_yunet_*.onnx of the OpenCV zoo), which labels whole pictures.",
 )
 @click.option(
+    "--start",
+    metavar="MODEL",
+    help="Detector to go on from, by name or file: one long stage with all of its layers, instead "
+    "of learning from nothing.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("models"),
@@ -76,6 +83,7 @@ def facedetect(
     scenes: tuple[Path, ...],
     animals: tuple[Path, ...],
     teacher: Path | None,
+    start: str | None,
     out: Path,
     scale: float,
     seed: int,
@@ -93,8 +101,10 @@ def facedetect(
     """
     torch.set_num_threads(threads)
     folder = work or cache_folder() / "facedetect"
+    before = None if start is None else Start(start)
     if is_quick:
-        click.echo(str(run(quick(seed), None, out, folder / f"quick-{seed}", workers)))
+        plan = quick(seed, goes_on=before is not None)
+        click.echo(str(run(plan, None, out, folder / f"quick-{seed}", workers, before)))
         return
     if teacher is None or not (data or more_faces) or not scenes:
         raise click.UsageError(
@@ -103,4 +113,5 @@ def facedetect(
     whole, part = kept_out(data) if data is not None else ((), ())
     faces = data / "faces" if data is not None else None
     sources = Sources(faces, more_faces, scenes, animals, whole, part, teacher)
-    click.echo(str(run(scaled(Plan(), scale, seed), sources, out, folder, workers)))
+    plan = scaled(Plan() if before is None else going_on(), scale, seed)
+    click.echo(str(run(plan, sources, out, folder, workers, before)))

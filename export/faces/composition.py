@@ -82,12 +82,22 @@ class Sample:
     """(m, 4) boxes in which nothing is learnt unless a face is there."""
 
 
-def compose(material: Material, side: int, rng: Generator, tiled: float = 0.15) -> Sample:
-    """A training picture of side x side pixels; a share of them is tiled with many faces."""
+def compose(
+    material: Material, side: int, rng: Generator, tiled: float = 0.15, whole: float = 0.35
+) -> Sample:
+    """A training picture of side x side pixels.
+
+    Args:
+        material: what to draw from.
+        side: in pixels.
+        rng: drawn from.
+        tiled: share of pictures that are tiled with many faces.
+        whole: share of parts of whole pictures with people in them.
+    """
     kind = rng.random()
-    if kind < 0.35 and material.people:
+    if kind < whole and material.people:
         sample = _view(_draw(material.people, rng), side, rng)
-    elif kind < 0.35 + tiled:
+    elif kind < whole + tiled:
         sample = _tiles(material, side, rng)
     else:
         sample = pasted(material, side, rng)

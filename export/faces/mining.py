@@ -15,7 +15,7 @@ from export.faces.evaluate import Finder
 from export.faces.heldout import WIDTH, camera_size
 from export.faces.scenes import Scene
 
-SCORE = 0.15
+SCORE = 0.4
 """From which a false find is worth a lesson."""
 WORST = 3
 """Finds of one picture that are kept: the surest."""

@@ -25,7 +25,8 @@ from export.faces.loss import Weights
 from export.faces.material import Gathered, Sources, gather
 from export.faces.mining import mine
 from export.faces.model import Detector
-from export.faces.train import FaceDetectRecipe, train
+from export.faces.restore import Start, restore
+from export.faces.train import Compositions, FaceDetectRecipe, collate, train
 
 NAME, VERSION = "facedetect", "1"
 LONGEST_SIDE = 640
@@ -34,6 +35,8 @@ OVERLAP = 0.4
 """Above which the daemon takes two finds for one face."""
 FLOOR = 0.05
 """Lowest score that an evaluation looks at."""
+RESTORED = 64
+"""Composed pictures over which the norms of a detector are measured that is gone on from."""
 LICENCE = (
     "research and evaluation: CelebA and UTKFace, among what it was trained on, allow no more; for "
     "production train on pictures you have rights to (porter-export facedetect)"
@@ -93,7 +96,21 @@ def scaled(plan: Plan, factor: float, seed: int) -> Plan:
     )
 
 
-def quick(seed: int) -> Plan:
+def going_on() -> Plan:
+    """The plan that goes on from a detector that ships, with all of its layers."""
+    stage = FaceDetectRecipe(
+        steps=18_000,
+        fresh=10,
+        rate=2.5e-3,
+        tiled=0.2,
+        whole=0.4,
+        weights=Weights(nothing=1.5, landmarks=10.0),
+        seed=5,
+    )
+    return Plan(correcting=(stage,), mined=20_000)
+
+
+def quick(seed: int, goes_on: bool = False) -> Plan:
     """The plan of a smoke test on drawn faces: under two minutes on two cores."""
     learning = FaceDetectRecipe(
         steps=300,
@@ -105,11 +122,19 @@ def quick(seed: int) -> Plan:
         precision="float32",
         seed=seed,
     )
+    correcting = (replace(learning, steps=60, rate=1e-3, seed=5),) if goes_on else ()
     # With so little learnt, a strict limit would leave a threshold that few faces reach.
-    return Plan(learning, (), mined=0, false_per_hundred=30.0, checked=40)
+    return Plan(learning, correcting, mined=0, false_per_hundred=30.0, checked=40)
 
 
-def run(plan: Plan, sources: Sources | None, out: Path, work: Path, workers: int) -> Path:
+def run(
+    plan: Plan,
+    sources: Sources | None,
+    out: Path,
+    work: Path,
+    workers: int,
+    start: Start | None = None,
+) -> Path:
     """Train and ship; returns the card.
 
     Args:
@@ -118,6 +143,7 @@ def run(plan: Plan, sources: Sources | None, out: Path, work: Path, workers: int
         out: folder of the model.
         work: folder of labels, checkpoints and logs.
         workers: processes that compose pictures.
+        start: a detector to go on from, instead of learning from nothing.
     """
     seed = plan.learning.seed
     if sources is None:
@@ -125,11 +151,17 @@ def run(plan: Plan, sources: Sources | None, out: Path, work: Path, workers: int
     else:
         gathered = gather(sources, work)
     learning = gathered.learning
-    detector = train(plan.learning, learning, work / "learning", workers)
+    if start is None:
+        detector = train(plan.learning, learning, work / "learning", workers)
+    else:
+        work = work / f"on-{start.name}"
+        shown = Compositions(learning, plan.learning, 0, RESTORED)
+        images, _ = collate([shown[number] for number in range(RESTORED)])
+        detector = restore(start.network, plan.learning.widths, images.float() / 255)
     out.mkdir(parents=True, exist_ok=True)
     for number, recipe in enumerate(plan.correcting, 1):
         draft = work / f"draft-{number}"
-        draft.mkdir(exist_ok=True)
+        draft.mkdir(parents=True, exist_ok=True)
         finder = finder_of(open_detector(_ship(detector, draft), [CPU]))
         kept = work / f"hard-{number}.json"
         hard = mine(finder, learning.backgrounds, plan.mined, seed + number - 1, kept)
@@ -139,17 +171,16 @@ def run(plan: Plan, sources: Sources | None, out: Path, work: Path, workers: int
     card = _ship(detector, out)
     figures = _check(plan, gathered.checking, open_detector(card, [CPU]))
     told = yaml.safe_load(card.read_text(encoding="utf-8"))
-    return save_card(
-        out / f"{NAME}.onnx",
-        told
-        | {
-            "threshold": figures["threshold"],
-            "data": _told(sources, learning),
-            "recipe": plain(asdict(plan)),
-            "seed": seed,
-            "figures": told["figures"] | {"calibration": figures},
-        },
-    )
+    told |= {
+        "threshold": figures["threshold"],
+        "data": _told(sources, learning),
+        "recipe": plain(asdict(plan)),
+        "seed": seed,
+        "figures": told["figures"] | {"calibration": figures},
+    }
+    if start is not None:
+        start.hand_down(told, out)
+    return save_card(out / f"{NAME}.onnx", told)
 
 
 def finder_of(detector: FaceDetector, floor: float = FLOOR) -> Finder:

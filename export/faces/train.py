@@ -38,6 +38,8 @@ class FaceDetectRecipe:
     """Steps from one batch of large pictures to the next; 0: never."""
     tiled: float = 0.15
     """Share of pictures that are tiled with many faces."""
+    whole: float = 0.35
+    """Share of pictures that are parts of whole ones with people in them."""
     freeze_stem: bool = False
     """Leave the first two convolutions as they are: half of the time of a step goes there."""
     rate: float = 3e-3
@@ -64,7 +66,7 @@ class Compositions(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         recipe = self._recipe
         rng = np.random.default_rng([recipe.seed, self._first + index])
-        return compose(self._material, recipe.side, rng, recipe.tiled)
+        return compose(self._material, recipe.side, rng, recipe.tiled, recipe.whole)
 
 
 def train(

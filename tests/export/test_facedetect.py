@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.errors import ModelError
 from daemon.vision.alignment import ARCFACE
 from daemon.vision.priors import cells, decode, encode
 from export.convert import ParityError
@@ -22,6 +23,7 @@ from export.faces.evaluate import System, comparable, judge, landmark_error, thr
 from export.faces.graph import DetectorGraph, check_parity, export
 from export.faces.heldout import Shot
 from export.faces.model import Detector, Widths
+from export.faces.restore import restore
 from export.faces.scenes import alike, thumbs
 from export.faces.train import collate
 
@@ -242,6 +244,7 @@ def lively(detector: Detector) -> Detector:
             part.running_var = torch.rand_like(part.running_var) + 0.5
     for head in detector.heads:
         torch.nn.init.normal_(head.weight, std=0.1)
+        torch.nn.init.normal_(head.bias, std=0.1)
     return detector.eval()
 
 
@@ -284,6 +287,23 @@ def test_another_network_fails_the_parity_check(exported: tuple[Detector, Path])
     torch.manual_seed(5)
     with pytest.raises(ParityError, match=r"tiny\.onnx"):
         check_parity(DetectorGraph(lively(Detector(SMALL))), path)
+
+
+def test_a_file_becomes_the_network_again_with_its_norms(
+    exported: tuple[Detector, Path],
+) -> None:
+    _, path = exported
+    images = torch.from_numpy(np.random.default_rng(1).random((8, 3, 96, 64), np.float32))
+    again = restore(path, SMALL, images)
+    assert check_parity(DetectorGraph(again), path) < 1e-5
+    with torch.inference_mode():
+        settled, learning = again(images), again.train()(images)
+    assert torch.allclose(settled, learning, atol=1e-3), "the norms know what they normalise"
+
+
+def test_a_file_of_another_network_is_not_gone_on_from(exported: tuple[Detector, Path]) -> None:
+    with pytest.raises(ModelError, match="not a face detector of these widths"):
+        restore(exported[1], Widths(), torch.zeros(1, 3, 64, 64))
 
 
 def test_the_network_that_ships_is_small() -> None:

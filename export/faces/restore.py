@@ -1,0 +1,125 @@
+"""A detector that ships, back to a network that learns: its batch norms are put in again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+import yaml
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from daemon.cards import check_files, find_card, read_card
+from daemon.errors import ModelError
+from daemon.vision.cards import DetectorCard
+from export.faces.model import Detector, Unit, Widths
+
+PREFIX = "detector."
+"""Of the names of weights in a file."""
+
+
+class Start:
+    """A detector to go on from, as it is before what comes of it may take its place."""
+
+    def __init__(self, model: Path | str) -> None:
+        """Read its card, and compare its files with that.
+
+        Raises:
+            ModelError: it is missing, damaged or another kind of model.
+        """
+        path = find_card(model)
+        card = read_card(path, DetectorCard)
+        check_files(card)
+        self.network = card.path
+        """The ONNX file."""
+        self.name = card.sha256[:12]
+        """Of a run that goes on from it."""
+        self._told: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        self._refiner = None if card.refiner is None else card.beside(card.refiner.file)
+
+    def hand_down(self, told: dict[str, Any], out: Path) -> None:
+        """Let a card tell what its detector went on from.
+
+        The network for exact landmarks stays with it: it was not learnt from what a detector finds.
+
+        Args:
+            told: the card; it is changed.
+            out: folder of the card.
+        """
+        told["recipe"].pop("learning")
+        told["recipe"]["before"] = {name: self._told[name] for name in ("recipe", "data")}
+        if self._refiner is None:
+            return
+        told["refiner"] = self._told["refiner"]
+        told["figures"]["landmarks"] = self._told["figures"]["landmarks"]
+        if self._refiner.parent.resolve() != out.resolve():
+            shutil.copy2(self._refiner, out)
+
+
+def restore(path: Path, widths: Widths, images: Tensor) -> Detector:
+    """The network of a file that :func:`export.faces.graph.export` wrote.
+
+    The file holds convolutions with the batch norms taken in. Each gets a norm again, with the mean
+    and variance that its output has over some pictures, and the scale and shift that undo them: the
+    network gives what the file gives, and learns on as if it had never been exported.
+
+    Args:
+        path: the ONNX file.
+        widths: of its network.
+        images: (n, 3, h, w) BGR in [0, 1], of the kind that will be learnt from.
+
+    Raises:
+        ModelError: the file is not there, or of another network.
+    """
+    shipped, network = Detector(widths).eval().fuse(), Detector(widths)
+    try:
+        shipped.load_state_dict(_weights(path))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ModelError(f"{path}: not a face detector of these widths: {reason}") from None
+    with torch.no_grad():
+        shipped.first.weight *= 255
+    for given, unit in zip(_units(shipped), _units(network), strict=True):
+        _norm_by_output(given.conv, unit)
+    with torch.no_grad():
+        shipped(images)
+    network.heads.load_state_dict(shipped.heads.state_dict())
+    return network.eval()
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    try:
+        stored = onnx.load(path).graph.initializer
+    except Exception as error:
+        raise ModelError(f"{path}: not readable as ONNX: {error}") from None
+    return {
+        each.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(each).copy())
+        for each in stored
+        if each.name.startswith(PREFIX)
+    }
+
+
+def _units(network: nn.Module) -> list[Unit]:
+    return [each for each in network.modules() if isinstance(each, Unit)]
+
+
+def _norm_by_output(given: nn.Conv2d, unit: Unit) -> None:
+    """When the convolution of a file runs, let a unit do the same with a norm of its own."""
+    norm = unit.norm
+    assert given.bias is not None
+    assert isinstance(norm, nn.BatchNorm2d)
+    bias = given.bias
+
+    def measured(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        unit.conv.weight.copy_(given.weight)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.copy_(output.mean((0, 2, 3)) - bias)
+        norm.running_var.copy_(output.var((0, 2, 3)))
+        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
+        norm.bias.copy_(output.mean((0, 2, 3)))
+
+    given.register_forward_hook(measured)
