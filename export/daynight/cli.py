@@ -50,12 +50,8 @@ def _sides(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     "places",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    help="Folder or tar of any pictures, to pretrain on with the teacher.",
-)
-@click.option(
-    "--teacher",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="SqueezeNet (squeezenet_fp16.onnx), for a network that is pretrained to see as it does.",
+    help="Folder or tar of any pictures: EfficientNet-Lite0 looks at them, and the network learns "
+    "from it, too.",
 )
 @click.option(
     "--out",
@@ -99,7 +95,6 @@ def daynight(
     folders: tuple[Path, ...],
     tests: tuple[Path, ...],
     places: tuple[Path, ...],
-    teacher: Path | None,
     out: Path,
     sides: tuple[int, ...],
     folds: int,
@@ -117,10 +112,10 @@ def daynight(
     \b
     Example:
         porter-export daynight --data daynight/train --test daynight/val \\
-            --teacher squeezenet_fp16.onnx --out models/ --errors report/
+            --unlabelled pictures.tar --out models/ --errors report/
     """
     torch.set_num_threads(threads)
-    known = Teacher(teacher) if teacher is not None else None
+    known = Teacher() if places else None
     folder = work or cache_folder() / "daynight"
     skipped: list[str] = []
 
@@ -137,7 +132,7 @@ def daynight(
             raise click.UsageError("give --data; or --quick for a smoke test")
         plan = Plan(sides=sides, folds=folds, scale=scale, seed=seed)
         pictures, test = read(folders, skip), read(tests, skip) if tests else None
-    unlabelled = read_unlabelled(places) if known is not None else []
+    unlabelled = read_unlabelled(places)
     result = run(plan, pictures, test, unlabelled, known, out, folder)
     if errors is not None:
         cases = worst(result.shown, result.night, THRESHOLD, count)

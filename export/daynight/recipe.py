@@ -53,16 +53,9 @@ class Plan:
 
     def fit(self, variant: Variant, side: int) -> Variant:
         """A variant at a resolution, as long and from the seed as planned."""
-        before = variant.pretraining
-        return replace(
-            variant,
-            recipe=self._fit(variant.recipe, side),
-            pretraining=None if before is None else self._fit(before, side),
-        )
-
-    def _fit(self, recipe: DayNightRecipe, side: int) -> DayNightRecipe:
-        steps = max(2, round(recipe.steps * self.scale))
-        return replace(recipe, steps=steps, side=side, seed=self.seed)
+        steps = max(2, round(variant.recipe.steps * self.scale))
+        recipe = replace(variant.recipe, steps=steps, side=side, seed=self.seed)
+        return replace(variant, recipe=recipe)
 
 
 @dataclass(frozen=True)
@@ -77,12 +70,11 @@ class Result:
     """(n,) their probability of night; cross-validated for those to learn from."""
 
 
-PRETRAINING = DayNightRecipe(steps=1_500, rate=4e-3, dropout=0.0)
-FINE = DayNightRecipe(steps=250, rate=1e-3)
+TAUGHT = DayNightRecipe(steps=3_000, batch=96, rate=4e-3, dropout=0.1, averaged=0.99)
 VARIANTS = (
     Variant("lecture", LECTURE),
     Variant("augmented", DayNightRecipe()),
-    Variant("pretrained", FINE, PRETRAINING),
+    Variant("taught", TAUGHT, taught=True),
 )
 """Ways to train that are compared, each with a step more than the one before."""
 
@@ -102,14 +94,14 @@ def run(
         plan: what is tried.
         pictures: to learn from; those that a test picture nearly equals are left out.
         test: to report on; nothing is learnt or chosen by them.
-        unlabelled: more pictures for pretraining; none of them may be one of the test.
-        teacher: SqueezeNet, for pretraining; None: no network is pretrained.
+        unlabelled: more pictures, for the teacher to look at; none may be one of the test.
+        teacher: has an opinion of them; None: no network is taught.
         out: folder of the model.
         work: folder of what was trained before.
     """
     learning = pictures if test is None else apart_from(pictures, test)
     shop = Workshop(learning, unlabelled, teacher, work, plan.folds)
-    tried = [plan.fit(each, plan.side) for each in VARIANTS if teacher or not each.pretraining]
+    tried = [plan.fit(each, plan.side) for each in VARIANTS if teacher or not each.taught]
     judged = {each.name: shop.cross_validated(each) for each in tried}
     best = min(tried, key=lambda each: logistic_loss(judged[each.name], learning.labels))
     report: Facts = {
@@ -197,9 +189,9 @@ def _ship(plan: Plan, shop: Workshop, best: Variant, out: Path, report: Facts) -
 def _told(shop: Workshop, best: Variant) -> list[str]:
     counts = _counts(shop.pictures)
     lines = [f"{counts['day']} pictures labelled day and {counts['night']} labelled night"]
-    if best.pretraining is not None:
+    if best.taught:
         lines.append(
-            f"pretrained to see what SqueezeNet 1.1 (BSD-2, trained on ImageNet) sees in them and "
-            f"in {len(shop.unlabelled)} pictures without labels"
+            f"taught by a linear probe on EfficientNet-Lite0 (Apache-2.0, trained on ImageNet), "
+            f"which looked at {len(shop.unlabelled)} more pictures without labels"
         )
     return lines

