@@ -50,11 +50,11 @@ class Start:
             out: folder of the card.
         """
         told["recipe"].pop("learning")
-        told["recipe"]["before"] = {name: self._told[name] for name in ("recipe", "data")}
+        told["recipe"]["before"] = {name: self._told.get(name) for name in ("recipe", "data")}
         if self._refiner is None:
             return
         told["refiner"] = self._told["refiner"]
-        told["figures"]["landmarks"] = self._told["figures"]["landmarks"]
+        told["figures"]["landmarks"] = (self._told.get("figures") or {}).get("landmarks")
         if self._refiner.parent.resolve() != out.resolve():
             shutil.copy2(self._refiner, out)
 

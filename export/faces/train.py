@@ -157,13 +157,14 @@ def _batches(
     Composing a picture takes about as long as learning from it: learning from it again later, with
     other light, costs little and forgets nothing.
     """
+    # A forked process cannot end threads that OpenCV may have begun here: it would wait for ever.
+    cv2.setNumThreads(1)
     loader = DataLoader(
         Compositions(material, recipe, done * recipe.fresh, steps * recipe.fresh),
         recipe.fresh,
         num_workers=workers,
         collate_fn=list,
         prefetch_factor=4 if workers else None,
-        worker_init_fn=_calm,
         multiprocessing_context="fork" if workers else None,
     )
     rng = np.random.default_rng([recipe.seed, done])
@@ -178,10 +179,6 @@ def _batches(
                 kept.append(sample)
             else:
                 kept[int(rng.integers(room))] = sample
-
-
-def _calm(_worker: int) -> None:
-    cv2.setNumThreads(1)
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Tensor, Labels]:

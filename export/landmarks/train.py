@@ -56,11 +56,12 @@ def train(
     pace = Pace(recipe.steps, rise=0.05, clip=5.0, every=500)
     course = Course(network, optimiser, pace, folder / "landmarks.pt", asdict(recipe))
     first, left = course.done * recipe.batch, (recipe.steps - course.done) * recipe.batch
+    # A forked process cannot end threads that OpenCV may have begun here: it would wait for ever.
+    cv2.setNumThreads(1)
     loader = DataLoader(
         Cuts(groups, recipe.seed, first, left),
         recipe.batch,
         num_workers=workers,
-        worker_init_fn=_calm,
         prefetch_factor=4 if workers else None,
         multiprocessing_context="fork" if workers else None,
     )
@@ -80,7 +81,3 @@ def load(checkpoint: Path) -> LandmarkNet:
     network = LandmarkNet(LandmarkWidths(**saved["recipe"]["widths"]))
     network.load_state_dict(saved["network"])
     return network.eval()
-
-
-def _calm(_worker: int) -> None:
-    cv2.setNumThreads(1)
