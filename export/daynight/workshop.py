@@ -114,7 +114,7 @@ class Workshop:
                 return distil(recipe, self._lesson(part, learnt), shown)
             return train(recipe, part.images, part.labels, shown)
 
-        taught = [NAME, _digest(self.unlabelled, b"")] if variant.taught else None
+        taught = self._taught_by if variant.taught else None
         return self._kept([asdict(recipe), taught, learnt.tolist()], recipe, make)
 
     def _lesson(self, part: Pictures, learnt: Places) -> Lesson:
@@ -123,18 +123,27 @@ class Workshop:
         Of a labelled picture it counts as much as the label: what it cannot be brought to believe
         may be labelled wrongly.
         """
-        known, others = self.features()[learnt], self._features(self.unlabelled, mirrored=False)
+        known = self.features()[learnt]
         probe = fit(known, part.labels)
         believed = (part.labels + judge(probe, known)) / 2
-        opinions = np.concatenate([believed, judge(probe, others)])
+        opinions = np.concatenate([believed, judge(probe, self._others)])
         seen = np.concatenate([self._seen[learnt], self._seen[len(self.pictures) :]])
         return Lesson([*part.images, *self.unlabelled], len(part), opinions, seen)
 
     @cached_property
     def _seen(self) -> Values:
         """(n, k) hints of all pictures, those without labels last."""
-        others = self._features(self.unlabelled, mirrored=False)
-        return hints(np.concatenate([self.features()[:, 0], others[:, 0]]))
+        return hints(np.concatenate([self.features()[:, 0], self._others[:, 0]]))
+
+    @cached_property
+    def _others(self) -> Values:
+        """(n, 1, d) of the teacher, of the pictures without labels: every fold asks for them."""
+        return self._features(self.unlabelled, mirrored=False)
+
+    @cached_property
+    def _taught_by(self) -> list[str]:
+        """The teacher and what it looked at, as a name."""
+        return [NAME, _digest(self.unlabelled, b"")]
 
     def _kept(
         self, decided: list[Any], recipe: DayNightRecipe, make: Callable[[], DayNight]
