@@ -21,6 +21,11 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option("--classifier", type=FILE, help="SqueezeNet (ONNX), which warms the backbone up.")
 @click.option(
+    "--teacher",
+    type=FILE,
+    help="YOLOX (ONNX), as its authors publish it, whose features the variant `multi` imitates.",
+)
+@click.option(
     "--variant",
     "variants",
     multiple=True,
@@ -71,6 +76,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 def objects(
     sets: tuple[Path, ...],
     classifier: Path | None,
+    teacher: Path | None,
     variants: tuple[str, ...],
     steps: tuple[str, ...],
     minutes: float,
@@ -118,7 +124,7 @@ def objects(
     learning = Recipe(
         minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic)
     )
-    plan = recipe.Plan(learning, warm_up, classifier, go_on)
+    plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on)
     pictures = read(sets, plan.recipe.side) if set(steps) != {"ship"} else None
     if pictures is not None and "warm-up" in steps:
         recipe.warm_backbone(plan, pictures, folder)

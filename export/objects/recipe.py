@@ -25,6 +25,7 @@ from export.objects.model import Widths
 from export.objects.report import facts
 from export.objects.sketches import draw_pictures
 from export.objects.train import Recipe, load_backbone, load_detector, load_recipe, train, warm_up
+from export.objects.yolox import Yolox
 from export.squeezenet import load as load_teacher
 
 NAME = "objects"
@@ -48,13 +49,15 @@ class Plan:
     warm_up_minutes: float = 0.0
     classifier: Path | None = None
     """Whom the backbone learns from first; it begins by chance if None."""
+    teacher: Path | None = None
+    """A YOLOX whose features the multi-scale variant imitates; none if None."""
     goes_on: bool = False
     """Whether variants begin with the weights that they have, not anew."""
 
 
 def quick(seed: int) -> Plan:
     """A run of some twenty seconds that learns drawn shapes."""
-    widths = Widths(channels=(8, 16, 16, 24, 32), pyramid=16, v1=32)
+    widths = Widths(channels=(8, 16, 16, 24, 32), blocks=(1, 1, 1), pyramid=16, v1=32)
     gentle = Augmentation(mosaic=0.2, smallest=0.8, largest=1.25)
     recipe = Recipe(
         steps=150, batch=8, side=128, rate=6e-3, smoothing=0.95, widths=widths, seed=seed,
@@ -84,6 +87,7 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
     With `plan.goes_on`, a variant that is in the work folder already is trained further.
     """
     checkpoint = work / "backbone.pt"
+    imitated = Yolox(plan.teacher) if plan.teacher else None
     for variant in variants:
         backbone = load_backbone(checkpoint) if checkpoint.exists() else None
         trained = work / f"{variant}.pt"
@@ -94,7 +98,7 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
         if variant == "v1":
             recipe = replace(recipe, augmentation=_gentle(plan))
         click.echo(f"{variant}: {len(pictures)} pictures", err=True)
-        train(recipe, pictures, work, backbone, start)
+        train(recipe, pictures, work, backbone, start, imitated)
 
 
 def ship(

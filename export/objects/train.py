@@ -17,10 +17,12 @@ from tqdm import tqdm
 
 from export.clock import Clock
 from export.objects.augment import Augmentation, Batch, draw
+from export.objects.imitate import Apprentice, Teacher, difference
 from export.objects.material import Pictures, weights
 from export.objects.model import VARIANTS, Backbone, MultiScale, SingleGrid, Widths, centres
 from export.objects.multi_loss import multi_loss
 from export.objects.v1_loss import v1_loss
+from export.objects.yolox import Yolox
 from export.squeezenet import SqueezeNet
 
 SAVE_SECONDS = 60.0
@@ -44,6 +46,8 @@ class Recipe:
     decay: float = 0.02
     smoothing: float = 0.9995
     """Of the mean of the weights over steps, which is what is kept."""
+    imitation: float = 2.0
+    """Weight of the difference to a teacher's features, with 1 for the detector's loss."""
     widths: Widths = field(default_factory=Widths)
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
@@ -77,6 +81,7 @@ def train(
     folder: Path,
     backbone: Backbone | None = None,
     start: SingleGrid | MultiScale | None = None,
+    imitated: Yolox | None = None,
 ) -> nn.Module:
     """Train; writes VARIANT.pt every minute and VARIANT.jsonl (log).
 
@@ -86,6 +91,7 @@ def train(
         folder: where weights and log go.
         backbone: to begin with, such as a warmed-up one; drawn by the seed if None.
         start: a whole network to go on from.
+        imitated: whose features a multi-scale network shall have, too.
 
     Returns:
         The network with its mean weights, on the CPU, ready to run.
@@ -97,19 +103,37 @@ def train(
         network.backbone.load_state_dict(backbone.state_dict())
     if start is not None:
         network.load_state_dict(start.state_dict())
-    network.to(device)
     cells = centres(recipe.side, recipe.side, device)
+    log = folder / recipe.variant
+    if imitated is not None and isinstance(network, MultiScale):
+        teacher = Teacher(imitated, device)
+        shown = teacher.features(torch.zeros(1, 3, recipe.side, recipe.side, device=device))
+        channels = [each.shape[1] for each in shown]
+        apprentice = Apprentice(network, recipe.widths.pyramid, channels).to(device)
+
+        def apprentices_loss(batch: Batch, seen: tuple[Tensor, tuple[Tensor, ...]]) -> Tensor:
+            pairs = zip(seen[1], teacher.features(batch.images), strict=True)
+            apart = sum(difference(own, other) for own, other in pairs) / len(channels)
+            return multi_loss(seen[0].float(), cells, batch) + recipe.imitation * apart
+
+        def saved(mean: nn.Module) -> None:
+            assert isinstance(mean, Apprentice)
+            save_weights(mean.detector, recipe, log.with_suffix(".pt"))
+
+        learnt = _learn(apprentice, recipe, pictures.to(device), apprentices_loss, saved, log)
+        assert isinstance(learnt, Apprentice)
+        return learnt.detector.cpu().eval()
 
     def loss(batch: Batch, predicted: Tensor) -> Tensor:
         if recipe.variant == "v1":
-            return v1_loss(predicted, batch)
-        return multi_loss(predicted, cells, batch)
+            return v1_loss(predicted.float(), batch)
+        return multi_loss(predicted.float(), cells, batch)
 
     def save(mean: nn.Module) -> None:
-        save_weights(mean, recipe, folder / f"{recipe.variant}.pt")
+        save_weights(mean, recipe, log.with_suffix(".pt"))
 
-    mean = _learn(network, recipe, pictures.to(device), loss, save, folder / recipe.variant)
-    return mean.cpu().eval()
+    network.to(device)
+    return _learn(network, recipe, pictures.to(device), loss, save, log).cpu().eval()
 
 
 def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, folder: Path) -> Backbone:
@@ -226,8 +250,6 @@ def _learn(
             x = batch.images.contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 predicted = network(x)
-            if isinstance(predicted, Tensor):
-                predicted = predicted.float()
             off = loss(batch, predicted)
             optimiser.zero_grad()
             off.backward()  # type: ignore[no-untyped-call]

@@ -41,7 +41,7 @@ from tests.faces import write_picture
 from tests.models import build_model
 from tests.objects import COLOURS, street, write_colour_detector
 
-SMALL = Widths(channels=(4, 8, 8, 8, 16), pyramid=8, v1=8)
+SMALL = Widths(channels=(4, 8, 8, 8, 16), blocks=(1, 1, 1), pyramid=8, v1=8)
 
 
 def batch(*boxes: tuple[float, float, float, float, int], side: int = 64) -> Batch:

@@ -56,14 +56,17 @@ def draw(image: Image, where: Placement, into: ObjectInput, out: Array) -> None:
         into: how the network wants it.
         out: (3, height, width), is overwritten.
     """
-    method = cv2.INTER_AREA if where.scale < 1 else cv2.INTER_LINEAR
+    # Down to half the size no pixel is passed over; the mean of an area costs seven times as much.
+    method = cv2.INTER_AREA if where.scale < 0.5 else cv2.INTER_LINEAR
     if (where.width, where.height) != (image.shape[1], image.shape[0]):
         image = np.asarray(cv2.resize(image, (where.width, where.height), None, 0, 0, method))
-    out[:] = into.fill
     planes = image.transpose(2, 0, 1)
-    out[:, where.top : where.top + where.height, where.left : where.left + where.width] = (
+    bottom, right = where.top + where.height, where.left + where.width
+    out[:, where.top : bottom, where.left : right] = (
         planes[::-1] if into.channels == "rgb" else planes
     )
+    out[:, : where.top] = out[:, bottom:] = into.fill
+    out[:, :, : where.left] = out[:, :, right:] = into.fill
     if any(into.mean):
         out -= np.asarray(into.mean, np.float32)[:, None, None]
     if into.scale != 1:

@@ -62,7 +62,11 @@ class ObjectDetector:
         self.card = card
         self.classes = [each for each in card.classes if names is None or each in names]
         """Names of what is looked for."""
-        self._columns = [4 + card.output.objectness + card.classes.index(n) for n in self.classes]
+        first = 4 + card.output.objectness
+        columns = [first + card.classes.index(n) for n in self.classes]
+        whole = columns == list(range(first, first + len(columns)))
+        # A slice of the output is not copied, a choice of its columns is.
+        self._columns = slice(first, first + len(columns)) if whole else columns
         self.provider: str = session.get_providers()[0]
         """Execution provider that runs the graph."""
         self.threshold = card.threshold
@@ -125,7 +129,7 @@ class ObjectDetector:
         if every_class:
             places, classes = np.nonzero(scores >= least)
         else:
-            places = np.flatnonzero(scores.max(1) >= least)
+            places = np.unique(np.nonzero(scores >= least)[0])
             classes = scores[places].argmax(1)
         values = scores[places, classes]
         if len(places) > CANDIDATES:
