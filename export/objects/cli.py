@@ -131,7 +131,7 @@ def objects(
     if pictures is not None and "train" in steps:
         recipe.train_variants(plan, pictures, variants, folder)
     if "ship" in steps:
-        click.echo(str(recipe.ship(variants, folder, out, report, sets, classifier)))
+        click.echo(str(recipe.ship(variants, folder, out, report, sets, classifier, teacher)))
 
 
 @click.command()

@@ -31,9 +31,7 @@ from export.objects.model import (
 )
 
 SIDE = 320
-"""Pixels of the sides of the first variant's input."""
-LONGEST = 288
-"""Pixels of the longer side of the second variant's input: less than it learnt at, for its time."""
+"""Pixels of the sides of the first variant's input, and of the longer side of the second's."""
 MULTIPLE = 32
 
 
@@ -41,7 +39,7 @@ class MultiScaleGraph(nn.Module):
     """The second variant as it ships: pixels of 0 to 255 as they come, scores of 0 to 1."""
 
     into = ObjectInput(
-        width=LONGEST, height=LONGEST, multiple=MULTIPLE, channels="bgr", mean=[0.0] * 3, scale=1.0
+        width=SIDE, height=SIDE, multiple=MULTIPLE, channels="bgr", mean=[0.0] * 3, scale=1.0
     )
     output = ObjectOutput(boxes="distances", strides=list(STRIDES))
 

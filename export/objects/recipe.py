@@ -108,6 +108,7 @@ def ship(
     reported: Path | None = None,
     sets: Sequence[Path] = (),
     classifier: Path | None = None,
+    teacher: Path | None = None,
 ) -> Path:
     """Make a model of each variant that was trained; the last is OUT/objects.onnx.
 
@@ -120,6 +121,7 @@ def ship(
         reported: pictures with people's labels that the card reports on.
         sets: pictures that were learnt from, for the card.
         classifier: whom the backbone was warmed up by, for the card.
+        teacher: whose features were imitated, for the card.
 
     Returns:
         The card.
@@ -151,7 +153,7 @@ def ship(
             measured[variant] = facts(result, marked)
         learnt = load_recipe(weights)
         card = describe(
-            data=_told(sets, classifier),
+            data=_told(sets, classifier, teacher),
             recipe=plain(learnt),
             seed=learnt["seed"],
             figures={"parity": float(f"{parity:.2g}"), **measured},
@@ -171,7 +173,7 @@ def _gentle(plan: Plan) -> Augmentation:
     return replace(plan.recipe.augmentation, mosaic=0.0, smallest=0.8, largest=1.25)
 
 
-def _told(sets: Sequence[Path], classifier: Path | None) -> list[str]:
+def _told(sets: Sequence[Path], classifier: Path | None, teacher: Path | None) -> list[str]:
     """What the model was trained on, for its card."""
     if not sets:
         return ["drawn shapes: a smoke test, not a model"]
@@ -188,4 +190,6 @@ def _told(sets: Sequence[Path], classifier: Path | None) -> list[str]:
         lines.append(f"{about}: {len(described['images'])} pictures with {boxes}")
     if classifier is not None:
         lines.append("backbone warmed up by distilling SqueezeNet 1.1 (BSD-2) on the same pictures")
+    if teacher is not None:
+        lines.append(f"the multi-scale variant imitates features of {teacher.stem} on its samples")
     return lines
