@@ -146,11 +146,6 @@ def _compose(
     )
 
 
-def plain(pictures: Pictures) -> Batch:
-    """Pictures as they are, as a detector that runs sees them."""
-    return Batch(pictures.images.float() / 255, pictures.boxes, pictures.labels, pictures.scores)
-
-
 def _sample(
     images: Tensor,
     sizes: Tensor,

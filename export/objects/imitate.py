@@ -33,8 +33,14 @@ class Teacher:
     """What a YOLOX sees in pictures, at the size that it was trained for."""
 
     def __init__(self, network: Yolox, device: torch.device) -> None:
+        self._device = device
         self._dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         self._network = network.to(device, self._dtype).eval()
+
+    def channels(self, side: int) -> list[int]:
+        """Of its three maps, for pictures of so many pixels."""
+        nothing = torch.zeros(1, 3, side, side, device=self._device)
+        return [each.shape[1] for each in self.features(nothing)]
 
     @torch.no_grad()
     def features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

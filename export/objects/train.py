@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -104,25 +104,8 @@ def train(
     if start is not None:
         network.load_state_dict(start.state_dict())
     cells = centres(recipe.side, recipe.side, device)
+    pictures = pictures.to(device)
     log = folder / recipe.variant
-    if imitated is not None and isinstance(network, MultiScale):
-        teacher = Teacher(imitated, device)
-        shown = teacher.features(torch.zeros(1, 3, recipe.side, recipe.side, device=device))
-        channels = [each.shape[1] for each in shown]
-        apprentice = Apprentice(network, recipe.widths.pyramid, channels).to(device)
-
-        def apprentices_loss(batch: Batch, seen: tuple[Tensor, tuple[Tensor, ...]]) -> Tensor:
-            pairs = zip(seen[1], teacher.features(batch.images), strict=True)
-            apart = sum(difference(own, other) for own, other in pairs) / len(channels)
-            return multi_loss(seen[0].float(), cells, batch) + recipe.imitation * apart
-
-        def saved(mean: nn.Module) -> None:
-            assert isinstance(mean, Apprentice)
-            save_weights(mean.detector, recipe, log.with_suffix(".pt"))
-
-        learnt = _learn(apprentice, recipe, pictures.to(device), apprentices_loss, saved, log)
-        assert isinstance(learnt, Apprentice)
-        return learnt.detector.cpu().eval()
 
     def loss(batch: Batch, predicted: Tensor) -> Tensor:
         if recipe.variant == "v1":
@@ -132,8 +115,26 @@ def train(
     def save(mean: nn.Module) -> None:
         save_weights(mean, recipe, log.with_suffix(".pt"))
 
-    network.to(device)
-    return _learn(network, recipe, pictures.to(device), loss, save, log).cpu().eval()
+    if imitated is not None and isinstance(network, MultiScale):
+        teacher = Teacher(imitated, device)
+        apprentice = Apprentice(network, recipe.widths.pyramid, teacher.channels(recipe.side))
+
+        def loss_beside_the_teacher(batch: Batch, seen: tuple[Tensor, Sequence[Tensor]]) -> Tensor:
+            codes, alike = seen
+            pairs = zip(alike, teacher.features(batch.images), strict=True)
+            apart = torch.stack([difference(own, other) for own, other in pairs]).mean()
+            return loss(batch, codes) + recipe.imitation * apart
+
+        def save_detector(mean: nn.Module) -> None:
+            assert isinstance(mean, Apprentice)
+            save(mean.detector)
+
+        learnt = _learn(
+            apprentice.to(device), recipe, pictures, loss_beside_the_teacher, save_detector, log
+        )
+        assert isinstance(learnt, Apprentice)
+        return learnt.detector.cpu().eval()
+    return _learn(network.to(device), recipe, pictures, loss, save, log).cpu().eval()
 
 
 def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, folder: Path) -> Backbone:
