@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from bench.common import json_option, machine, need, plain_errors, shared_option, show, table
 from daemon.inference import CPU
+from daemon.people.matching import SECOND_FMR
 from daemon.vision.encoder import Encoder, open_encoder
 from export.data.faces import Face, read_set, select
 
@@ -32,12 +33,21 @@ DRAWS = 4
 LEAST_PICTURES = 10
 """Of a person; who has fewer is left out."""
 
-RULES: dict[str, Callable[[Array], Array]] = {
-    "two nearest": lambda nearest: nearest[:, :2].mean(1),
-    "nearest": lambda nearest: nearest[:, 0],
-    "all": lambda nearest: nearest.mean(1),
+
+def _two_nearest(nearest: Array, lead: float) -> Array:
+    """The daemon's rule (:func:`daemon.people.matching.vote`)."""
+    scores: Array = np.maximum(nearest[:, :2].mean(1), nearest[:, :2][:, -1] - lead)
+    return scores
+
+
+RULES: dict[str, Callable[[Array, float], Array]] = {
+    "two nearest": _two_nearest,
+    "two nearest, the second of any distance": lambda nearest, _: nearest[:, :2].mean(1),
+    "nearest": lambda nearest, _: nearest[:, 0],
+    "all": lambda nearest, _: nearest.mean(1),
 }
-"""Score of a person from the distances of their templates, (n, templates), nearest first."""
+"""Score of a person from the distances of their templates, (n, templates), nearest first, and how
+far it may be below the second of them."""
 
 
 @click.command()
@@ -103,25 +113,27 @@ def _measure(
     distances: Array,
     people: npt.NDArray[np.intp],
     count: int,
-    rule: Callable[[Array], Array],
+    rule: Callable[[Array, float], Array],
     thresholds: dict[float, float],
 ) -> dict[float, dict[str, float]]:
     """False match and non-match rates of comparisons of pictures with people, by aimed rate."""
     rng = np.random.default_rng(3)
-    strangers: list[Array] = []
-    genuine: list[Array] = []
+    leads = {rate: thresholds[SECOND_FMR] - threshold for rate, threshold in thresholds.items()}
+    strangers: dict[float, list[Array]] = {rate: [] for rate in thresholds}
+    genuine: dict[float, list[Array]] = {rate: [] for rate in thresholds}
     for _ in range(DRAWS):
         for person in np.unique(people):
             own = np.flatnonzero(people == person)
             enrolled = rng.permutation(own)[:count]
-            scores = rule(np.sort(distances[:, enrolled], axis=1))
-            strangers.append(scores[people != person])
-            genuine.append(scores[np.setdiff1d(own, enrolled)])
-    false, true = np.concatenate(strangers), np.concatenate(genuine)
+            nearest = np.sort(distances[:, enrolled], axis=1)
+            for rate, lead in leads.items():
+                scores = rule(nearest, lead)
+                strangers[rate].append(scores[people != person])
+                genuine[rate].append(scores[np.setdiff1d(own, enrolled)])
     return {
         rate: {
-            "fmr": float(np.mean(false < threshold)),
-            "fnmr": float(np.mean(true >= threshold)),
+            "fmr": float(np.mean(np.concatenate(strangers[rate]) < threshold)),
+            "fnmr": float(np.mean(np.concatenate(genuine[rate]) >= threshold)),
         }
         for rate, threshold in thresholds.items()
     }

@@ -1,10 +1,11 @@
 """Who a face belongs to: one person to confirm (1:1) or all of them to search (1:N).
 
 The score of a person is the mean of the scores of their two nearest templates, or the score of the
-only one: a vote of the k = 2 nearest neighbours of each person. One odd template cannot let a
-stranger in, and the false match rate of a person with several templates stays about that of one
-comparison, for which the threshold was chosen; the nearest template alone would make it several
-times as large (`bench/gallery_vote.py`). Lower is nearer. A template's score is its squared
+only one: a vote of the k = 2 nearest neighbours of each person. The second of them has to be near,
+too, if not as near as the threshold: so one odd template cannot let a stranger in, however near it
+is. The false match rate of a person with several templates stays below that of one comparison, for
+which the threshold was chosen; the nearest template alone would make it several times as large
+(`bench/gallery_vote.py`). Lower is nearer. A template's score is its squared
 Euclidean distance to the probe, or that distance normalised against strangers
 (:mod:`daemon.people.normalisation`).
 """
@@ -40,8 +41,10 @@ NEAREST = 10
 NORMALISED_MARGIN, DISTANCE_MARGIN = 0.5, 0.05
 """How much nearer one of two people must be, if nobody says otherwise: in normalised scores, which
 are counted in deviations among strangers, and in squared distances."""
-STRANGERS_APART = 0.25
-"""Share of pairs of strangers who are nearer than faces that are surely not one person's."""
+SECOND_FMR = 1e-2
+"""False match rate of the score that a person's second nearest template may have at most."""
+STRANGERS_APART = 0.05
+"""Share of pairs of strangers who are nearer than faces that are taken for one person's at once."""
 _CHUNK = 1024
 """Templates that are normalised at a time, so that many need no more memory than few."""
 
@@ -66,6 +69,7 @@ def make_matcher(
         decoy_margin,
         norm,
         stranger_distance(card, STRANGERS_APART),
+        card.loosest_threshold(SECOND_FMR),
     )
 
 
@@ -135,6 +139,7 @@ class Matcher:
         decoy_margin: float,
         normalisation: CohortNorm | None = None,
         apart: float = UNRELATED,
+        second: float | None = None,
     ) -> None:
         """Put all templates into one matrix.
 
@@ -144,13 +149,16 @@ class Matcher:
             margin: two people whose scores differ by less are a near-tie.
             decoy_margin: by how much a person must be nearer than any decoy of theirs.
             normalisation: None takes distances for scores.
-            apart: squared distance from which two faces are surely not of one person.
+            apart: squared distance from which two faces are not taken for one person's.
+            second: score that the second nearest template of a person must be below for a match;
+                None: any.
         """
         own = sorted(
             (each for each in templates if each.role == "own"), key=lambda each: each.person
         )
         self.threshold = threshold
         self.apart = apart
+        self._second = second
         self._margin = margin
         self._decoy_margin = decoy_margin
         self._own = _Pool(own, normalisation)
@@ -177,13 +185,18 @@ class Matcher:
         """Everybody with a template."""
         return self._people
 
+    @property
+    def _lead(self) -> float:
+        """How much the score of a person may be below that of their second nearest template."""
+        return np.inf if self._second is None else max(0.0, self._second - self.threshold)
+
     def identify(self, probe: Array) -> Match:
         """Search everybody for a probe, (d,) of length 1."""
         if not self._people or not np.isfinite(probe).all():
             return self._nobody()
         strangers = self._strangers(probe)
         scores, distances = self._own.compare(probe, strangers)
-        votes = vote(scores, self._bounds, self._counts)
+        votes = vote(scores, self._bounds, self._counts, self._lead)
         count = min(RANKED, len(votes))
         near = np.argpartition(votes, count - 1)[:count]
         near = near[np.lexsort((near, votes[near]))]
@@ -202,7 +215,7 @@ class Matcher:
         strangers = self._strangers(probe)
         rows = slice(*self._bounds[index : index + 2])
         scores, distances = self._own.compare(probe, strangers, rows)
-        (score,) = vote(scores, np.array([0, len(scores)]), np.array([len(scores)]))
+        (score,) = vote(scores, np.array([0, len(scores)]), np.array([len(scores)]), self._lead)
         ranked = _Ranked(self._people[index], float(score), rows.start, scores, distances)
         return self._decide(probe, strangers, [ranked])
 
@@ -302,13 +315,16 @@ def _statistics(vectors: Array, normalisation: CohortNorm) -> Statistics:
     return np.concatenate(means), np.concatenate(deviations)
 
 
-def vote(scores: Array, bounds: npt.NDArray[np.intp], counts: npt.NDArray[np.intp]) -> Array:
+def vote(
+    scores: Array, bounds: npt.NDArray[np.intp], counts: npt.NDArray[np.intp], lead: float = np.inf
+) -> Array:
     """Score of each person: the mean of their two lowest, or the only one.
 
     Args:
         scores: (n,) of templates, those of a person one after the other.
         bounds: (people + 1,) where each person's begin, and the end.
         counts: (people,) how many each has, at least one.
+        lead: a person's score is at most so much below their second lowest.
 
     Returns:
         (people,).
@@ -323,4 +339,4 @@ def vote(scores: Array, bounds: npt.NDArray[np.intp], counts: npt.NDArray[np.int
     second = np.minimum.reduceat(np.where(is_lowest, np.float32(np.inf), scores), starts)
     twice = np.add.reduceat(is_lowest, starts, dtype=np.int32) > 1
     second[twice | (counts == 1)] = lowest[twice | (counts == 1)]
-    return np.asarray((lowest + second) / 2, np.float32)
+    return np.maximum((lowest + second) / 2, second - np.float32(lead))

@@ -112,6 +112,15 @@ class EncoderCard(ModelCard):
             f"{setting}: model {self.name} has no threshold for {fmr:g}; choose {self._rates()}"
         )
 
+    def loosest_threshold(self, fmr: float) -> float | None:
+        """Highest threshold with at most this false match rate; None: the card has none."""
+        known = [
+            each.threshold
+            for each in self.operating_points
+            if each.threshold is not None and each.fmr <= fmr * (1 + 1e-6)
+        ]
+        return max(known, default=None)
+
     def _rates(self) -> str:
         usable = [f"{each.fmr:g}" for each in self.operating_points if each.threshold is not None]
         return ", ".join(usable) if usable else "another model: its card lists none"

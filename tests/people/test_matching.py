@@ -108,6 +108,23 @@ def test_one_odd_template_cannot_let_a_stranger_in() -> None:
     assert found.decision == "unknown"
 
 
+def test_nor_however_near_it_is_to_them() -> None:
+    # Normalised scores have no lower bound: the mean of -10 and 0 is below a threshold of -4.4.
+    scores, counts = np.float32([-10.0, -0.1, 0.2, -10.0]), np.array([3, 1])
+    bounds = np.array([0, 3, 4])
+    assert vote(scores, bounds, counts)[0] < -4.4
+    three, one = vote(scores, bounds, counts, lead=-2.0 - -4.4)
+    assert three == pytest.approx(-0.1 - 2.4)
+    assert one == -10.0
+
+
+def test_the_second_template_may_be_less_near_than_the_threshold() -> None:
+    known = of("Ada", near(ADA, 0.1, 1), near(ADA, 0.6, 2), near(ADA, 0.7, 3))
+    for second, decision in ((None, "match"), (0.7, "match"), (0.55, "unknown")):
+        found = Matcher(known, 0.5, 0.05, 0.05, second=second).identify(ADA)
+        assert found.decision == decision
+
+
 def test_a_match_names_the_person_and_its_figures() -> None:
     people = [*of("Ada", near(ADA, 0.2, 1), near(ADA, 0.4, 2), near(ADA, 1.6, 3)), *of("Bob", BOB)]
     found = matcher(*people).identify(ADA)
