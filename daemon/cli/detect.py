@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +38,8 @@ Examples:
   porter detect street.jpg --model yolox_nano.yaml
 
 \b
-Exit codes: 0 done, 65 the detector is missing or damaged, 66 no picture could be used, 74 a file
-cannot be written.
+Exit codes: 0 done, 2 a wrong option, 65 the detector is missing or damaged, 66 no picture could be
+used, 74 a file cannot be written.
 """
 
 
@@ -55,7 +55,8 @@ cannot be written.
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the pictures and videos with the objects drawn, and objects.json (COCO).",
+    help="Folder for the pictures and videos with the objects drawn, and objects.json (COCO); "
+    "not the one they lie in.",
 )
 @click.option("--model", metavar="MODEL", help="Another detector: its card, file or name.")
 @click.option(
@@ -86,13 +87,15 @@ def command(
     from daemon.vision.pictures import list_pictures
 
     config = load_config(path)
+    files = list_pictures(given)
+    if out is not None:
+        _check_elsewhere(files, out)
     detector = open_object_detector(
         model or config.objects.model,
         choose(provider, config.inference.provider),
         config.inference.threads,
     )
     detector.threshold = threshold or detector.threshold
-    files = list_pictures(given)
     pictures = [each for each in files if each.suffix.lower() not in SUFFIXES]
     gathered = CocoResult(detector.classes)
     search = _Search(detector, gathered, out, quiet=as_json)
@@ -113,6 +116,21 @@ def command(
         click.echo(json.dumps(facts, ensure_ascii=False))
     sys.stdout.flush()
     skipped.sum_up(len(files))
+
+
+def _check_elsewhere(files: Sequence[Path], out: Path) -> None:
+    """See to it that nothing drawn takes the place of a file that is looked at.
+
+    Raises:
+        click.UsageError: a file, or a link to it, lies in the folder of what is drawn.
+    """
+    folder = out.resolve()
+    for file in files:
+        if file.exists() and folder in (file.resolve().parent, file.parent.resolve()):
+            raise click.UsageError(
+                f"{file}: lies in {out}, where what is drawn would be written over it; "
+                "choose another folder with --out"
+            )
 
 
 class _Search:

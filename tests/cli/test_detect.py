@@ -96,6 +96,21 @@ def test_a_folder_that_cannot_be_made_is_named(street_place: Place) -> None:
     assert said.code == 74
 
 
+@pytest.mark.parametrize("given", ["same", "links", "same/*.jpg"])
+def test_what_is_looked_at_is_never_written_over(street_place: Place, given: str) -> None:
+    same, links = street_place.folder / "same", street_place.folder / "links"
+    same.mkdir()
+    links.mkdir()
+    picture = write_picture(same / "a.jpg", street(("dog", 2, 3)))
+    (links / "b.jpg").symlink_to(picture)
+    before = picture.read_bytes()
+    said = street_place("detect", street_place.folder / given, "--out", f"{links}/../same")
+    assert said.code == 2
+    assert "choose another folder with --out" in said.err
+    assert picture.read_bytes() == before
+    assert list(same.iterdir()) == [picture]
+
+
 def test_no_torch_is_needed(tmp_path: Path) -> None:
     picture = write_picture(tmp_path / "a.png", street(("dog", 2, 3)))
     model = write_colour_detector(tmp_path / "models")
