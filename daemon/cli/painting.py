@@ -88,7 +88,7 @@ def paint_slowly(
     *contents, style = given
     if manner.optimiser == "lbfgs":
         require_scipy()
-    places = _places(list_pictures(contents), out, several=_several(contents))
+    places = _places(list_pictures(contents), out, several=_several(contents), style=style)
     picture = read_image(style)
     graph = open_gradient(features, providers, threads)
     transfer = Transfer(graph, picture, manner)
@@ -196,28 +196,56 @@ def _several(given: Sequence[Path]) -> bool:
     return len(given) > 1 or given[0].is_dir() or not given[0].exists()
 
 
-def _places(contents: Sequence[Path], out: Path, *, several: bool) -> list[tuple[Path, Path]]:
+def _places(
+    contents: Sequence[Path], out: Path, *, several: bool, style: Path | None = None
+) -> list[tuple[Path, Path]]:
     """Each content with the file of its painting.
 
     Raises:
         OutputError: the folder cannot be made, or the name says no format.
+        click.UsageError: a content or the style would be painted over.
+    """
+    places = _planned(contents, out, several=several)
+    read = {_identity(each): each for each in (*contents, *([style] if style else []))}
+    for _, place in places:
+        identity = _identity(place)
+        if identity is not None and identity in read:
+            raise click.UsageError(
+                f"{place}: would be painted over {read[identity]}; choose another name or folder "
+                "with -o"
+            )
+    make_folder(places[0][1].parent)
+    return places
+
+
+def _planned(contents: Sequence[Path], out: Path, *, several: bool) -> list[tuple[Path, Path]]:
+    """Each content with the file of its painting, before anything is made or compared.
+
+    Raises:
+        OutputError: several paintings have one name, or the name says no format.
     """
     if not (out.is_dir() or (several and not out.suffix)):
         if len(contents) > 1:
             raise OutputError(f"{out}: {len(contents)} paintings need a folder; name one with -o")
         check_name(out, video=contents[0].suffix.lower() in VIDEOS)
-        make_folder(out.parent)
         return [(contents[0], out)]
-    make_folder(out)
     taken: set[str] = set()
     places = []
     for content in contents:
         video = content.suffix.lower() in VIDEOS
-        place = out / distinct_name(content.stem, ".mp4" if video else ".jpg", taken)
-        if place.exists() and place.samefile(content):
-            raise OutputError(f"{place}: would be painted over; name another folder with -o")
-        places.append((content, place))
+        places.append(
+            (content, out / distinct_name(content.stem, ".mp4" if video else ".jpg", taken))
+        )
     return places
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """What a file is, by whatever name and through links; None if it is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _facts(painting: Painting) -> dict[str, Any]:

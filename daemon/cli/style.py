@@ -25,8 +25,9 @@ Examples:
   porter style --fast style-hokusai walk.mp4 -o painted.mp4
 
 \b
-Exit codes: 0 done, 65 the model is missing, damaged or of another kind, 66 no picture could be
-used, 74 a painting cannot be written, 130 interrupted: the best so far was written.
+Exit codes: 0 done, 2 a wrong option, 65 the model is missing, damaged or of another kind, 66 no
+picture could be used, 74 a painting cannot be written, 130 interrupted: the best so far was
+written.
 """
 
 

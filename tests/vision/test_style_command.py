@@ -13,7 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from daemon.cli.style import command
 from tests.vision.painters import scene, write_features, write_negative
 from tests.vision.pictures import write_video
 
@@ -169,6 +171,34 @@ def test_what_is_wrong_is_one_line(models, room, change, code, says):
     found, _, err = style(models, *paths, *quick, *out)
     assert found == code, err
     assert says in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out"),
+    [
+        (["content.png", "style.png"], "content.png"),
+        (["content.png", "style.png"], "style.png"),
+        (["content.png", "style.png"], "link.png"),
+        (["content.png", "style.png"], "there/../content.png"),
+        (["contents", "there/1.jpg"], "there"),
+        (["--fast", "negative", "content.png"], "link.png"),
+        (["--fast", "negative", "there/1.jpg", "content.png"], "there"),
+        (["--fast", "negative", "walk.avi"], "walk.avi"),
+    ],
+)
+def test_what_is_read_is_never_painted_over(room, arguments, out):
+    (room / "there").mkdir()
+    (room / "contents").mkdir()
+    (room / "link.png").symlink_to(room / "content.png")
+    for name in ("there/1.jpg", "contents/1.jpg"):
+        cv2.imwrite(str(room / name), scene(3))
+    write_video(room / "walk.avi", [scene(each, 64, 48) for each in range(3)])
+    before = {each: each.read_bytes() for each in room.rglob("*.*")}
+    given = [each if each in ("--fast", "negative") else room / each for each in arguments]
+    found = CliRunner().invoke(command, [*map(str, given), "-o", str(room / out)])
+    assert found.exit_code == 2, found.output
+    assert "choose another name or folder with -o" in " ".join(found.output.split())
+    assert {each: each.read_bytes() for each in room.rglob("*.*")} == before
 
 
 def test_without_scipy_one_line_says_how_to_get_it(models, room, tmp_path):
