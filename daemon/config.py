@@ -6,7 +6,7 @@ the classes here. Durations are in seconds. Relative paths in a file are relativ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -157,23 +157,6 @@ class Config(Settings):
     events: EventsConfig = EventsConfig()
     log: LogConfig = LogConfig()
 
-    @model_validator(mode="after")
-    def _objects_can_be_seen(self) -> Config:
-        if self.objects.enabled and not self.camera.enabled:
-            raise problem("needs a camera: set camera.enabled: true, or enabled: false", "objects")
-        return self
-
-    @model_validator(mode="after")
-    def _door_can_open(self) -> Config:
-        if self.door.mode != "wake" and not self.camera.enabled:
-            raise problem(
-                f"{self.door.mode} needs a camera: set camera.enabled: true, or door.mode: wake",
-                "door",
-            )
-        if self.door.mode == "wake+face" and not self.audio.enabled:
-            raise problem("wake+face needs sound: set audio.enabled: true, or mode: face", "door")
-        return self
-
 
 def load_config(path: Path | None = None) -> Config:
     """Read and check a configuration; None takes the one in use (:func:`find_config`).
@@ -181,10 +164,59 @@ def load_config(path: Path | None = None) -> Config:
     Raises:
         ConfigError: a line for each problem, with file, line, field and what would be right.
     """
-    config, document = load(find_config(path), Config, ConfigError)
-    if unknown := list(_unknown_words(config, document)):
-        raise ConfigError("\n".join(unknown))
+    config, document = _load(path)
+    if problems := list(_unknown_words(config, document)):
+        raise ConfigError("\n".join(problems))
     return config
+
+
+def load_daemon_config(
+    path: Path | None = None, change: Callable[[Config], Config] | None = None
+) -> Config:
+    """The same for the daemon, whose parts must have what they need of each other.
+
+    Other commands do without: they reach a daemon that was given its camera on the command line.
+
+    Args:
+        path: of the file.
+        change: what the command line says over it. Needs are looked at after that: `--camera`
+            gives the door the camera that the file lacks.
+
+    Raises:
+        ConfigError: as above.
+    """
+    config, document = _load(path)
+    if change is not None:
+        config = change(config)
+    if problems := [*_unmet_needs(config, document), *_unknown_words(config, document)]:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def _load(path: Path | None) -> tuple[Config, Document]:
+    return load(find_config(path), Config, ConfigError)
+
+
+def _unmet_needs(config: Config, document: Document) -> Iterator[str]:
+    def unmet(section: str, field: str, need: str) -> str:
+        line = document.line((section, field))
+        return f"{document.path}:{line}: {section}.{field}: {need}"
+
+    mode = config.door.mode
+    if config.objects.enabled and not config.camera.enabled:
+        yield unmet(
+            "objects",
+            "enabled",
+            "needs a camera: set camera.enabled: true, or objects.enabled: false",
+        )
+    if mode != "wake" and not config.camera.enabled:
+        yield unmet(
+            "door", "mode", f"{mode} needs a camera: set camera.enabled: true, or door.mode: wake"
+        )
+    if mode == "wake+face" and not config.audio.enabled:
+        yield unmet(
+            "door", "mode", f"{mode} needs sound: set audio.enabled: true, or door.mode: face"
+        )
 
 
 def _unknown_words(config: Config, document: Document) -> Iterator[str]:

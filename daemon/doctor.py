@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from daemon.cards import WakeCard, effective_words, load_wake_card
-from daemon.config import Config, WakeModelConfig, load_config
+from daemon.config import Config, WakeModelConfig, load_daemon_config
 from daemon.errors import PorterError
 from daemon.paths import find_config
 
@@ -52,7 +52,7 @@ def examine(path: Path | None) -> Iterator[Check]:
     used = find_config(path)
     config = Config()
     try:
-        config = load_config(used)
+        config = load_daemon_config(used)
         yield Check("configuration", "file", True, str(used))
     except PorterError as error:
         for line in str(error).splitlines():

@@ -36,13 +36,13 @@ def check(path: Path | None) -> None:
     the configuration is wrong, 65 when a model is.
     """
     from daemon.cards import load_wake_card
-    from daemon.config import load_config
+    from daemon.config import load_daemon_config
     from daemon.errors import ModelError
     from daemon.paths import find_config
 
     used = find_config(path)
     problems = []
-    for each in load_config(used).wake.models:
+    for each in load_daemon_config(used).wake.models:
         try:
             load_wake_card(each.model)
         except ModelError as error:

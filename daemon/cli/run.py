@@ -58,13 +58,16 @@ def command(
     SIGTERM and SIGINT stop it, SIGHUP makes it read the configuration again.
     """
     from daemon import log
-    from daemon.config import Config, load_config
+    from daemon.config import Config, load_daemon_config
     from daemon.errors import PorterError
     from daemon.service import serve
 
-    def load() -> Config:
-        config = override(load_config(path), file=file, device=device, pipe=pipe, fast=fast)
+    def change(config: Config) -> Config:
+        config = override(config, file=file, device=device, pipe=pipe, fast=fast)
         return override_provider(override_camera(config, camera, fast=fast), provider)
+
+    def load() -> Config:
+        return load_daemon_config(path, change)
 
     code = 0
     try:

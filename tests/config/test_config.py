@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from daemon import documents
-from daemon.config import AudioConfig, CommandHook, Config, WakeConfig, WordOverride, load_config
+from daemon.cli.options import override_camera
+from daemon.config import (
+    AudioConfig,
+    CommandHook,
+    Config,
+    WakeConfig,
+    WordOverride,
+    load_config,
+    load_daemon_config,
+)
 from daemon.errors import ConfigError
 from daemon.paths import default_config
 
@@ -298,6 +307,39 @@ def test_which_file_is_used(write, tmp_path, monkeypatch):
     assert load_config().log.level == "error"
     monkeypatch.setattr("daemon.paths.SYSTEM_CONFIG", tmp_path / "none.yaml")
     assert load_config() == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "log: {level: info}\ndoor:\n  mode: face\n",
+            "3: door.mode: face needs a camera: set camera.enabled: true, or door.mode: wake",
+        ),
+        (
+            "objects:\n  enabled: true\n",
+            "2: objects.enabled: needs a camera: set camera.enabled: true, "
+            "or objects.enabled: false",
+        ),
+        (
+            "audio: {enabled: false}\ncamera: {enabled: true}\ndoor: {mode: wake+face}\n",
+            "3: door.mode: wake+face needs sound: set audio.enabled: true, or door.mode: face",
+        ),
+    ],
+)
+def test_what_a_part_of_the_daemon_needs_of_another(write, text, line):
+    path = write(text)
+    with pytest.raises(ConfigError) as caught:
+        load_daemon_config(path)
+    assert str(caught.value) == f"{path}:{line}"
+
+
+@pytest.mark.parametrize("section", ["door: {mode: face}", "objects: {enabled: true}"])
+def test_a_camera_on_the_command_line_is_one_that_the_file_need_not_have(write, section):
+    path = write(section + "\n")
+    config = load_daemon_config(path, lambda given: override_camera(given, "walk-up.mp4"))
+    assert (config.camera.enabled, config.camera.source) == (True, "file")
+    assert load_config(path).camera.enabled is False  # porter claim reaches that daemon
 
 
 def setting_names(model: type[BaseModel]) -> set[str]:

@@ -53,4 +53,25 @@ def test_objects_need_a_camera_and_classes_that_are_known(
     config = configuration(tmp_path / "c.yaml", objects={"enabled": True})
     done = porter("run", "--config", config, environment=environment)
     assert done.returncode == 78
-    assert "objects: needs a camera" in done.stderr
+    assert "c.yaml:2: objects.enabled: needs a camera" in done.stderr
+
+
+def test_a_camera_on_the_command_line_serves_a_door_and_objects(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    write_face_models(folder)
+    write_colour_detector(folder)
+    video = write_video(tmp_path / "walk.avi", [street()] * 3)
+    config = configuration(
+        tmp_path / "c.yaml",
+        audio={"enabled": False},
+        objects={"enabled": True, "classes": ["person"]},
+        door={"mode": "face"},
+    )
+    done = porter(
+        "run", "--config", config, "--camera", video, "--fast",
+        environment=environment | {"PORTER_MODELS": str(folder)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert events(done.stdout)[0]["data"]["camera"].startswith(str(video))
