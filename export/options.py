@@ -40,6 +40,33 @@ work_option = click.option(
 )
 
 
+def out_option(what: str) -> Callable[[Command], Command]:
+    """Where what was trained goes; the command asks :func:`out_folder` what that means."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        show_default="models; with --quick a folder in that of --work",
+        help=f"Folder for {what}.",
+    )
+
+
+def out_folder(out: Path | None, work: Path, *, quick: bool) -> Path:
+    """Where what was trained goes: the network of a smoke test takes no place of one that ships.
+
+    Args:
+        out: as it was given; None: it was not.
+        work: folder of labels and checkpoints.
+        quick: whether it is a smoke test.
+    """
+    if out is not None:
+        return out
+    if not quick:
+        return Path("models")
+    folder = work / "quick-models"
+    click.echo(f"smoke test: what is trained goes to {folder}", err=True)
+    return folder
+
+
 def report_option(curve: str) -> Callable[[Command], Command]:
     """Where figures and the picture of a curve go."""
     return click.option(

@@ -15,7 +15,7 @@ from export.daynight.material import Pictures, read
 from export.daynight.recipe import THRESHOLD, Plan, run
 from export.daynight.teacher import Teacher
 from export.daynight.workshop import read_unlabelled
-from export.options import errors_option, json_option
+from export.options import errors_option, json_option, out_folder, out_option
 
 PLACE = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -53,13 +53,7 @@ def _sides(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     help="Folder or tar of any pictures: EfficientNet-Lite0 looks at them, and the network learns "
     "from it, too.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("models"),
-    show_default=True,
-    help="Folder for daynight.onnx and its card.",
-)
+@out_option("daynight.onnx and its card")
 @click.option(
     "--sides",
     default="16,32,64,128",
@@ -95,7 +89,7 @@ def daynight(
     folders: tuple[Path, ...],
     tests: tuple[Path, ...],
     places: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
     sides: tuple[int, ...],
     folds: int,
     scale: float,
@@ -117,6 +111,7 @@ def daynight(
     torch.set_num_threads(threads)
     known = Teacher() if places else None
     folder = work or cache_folder() / "daynight"
+    out = out_folder(out, folder, quick=is_quick)
     skipped: list[str] = []
 
     def skip(message: str) -> None:

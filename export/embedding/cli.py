@@ -23,7 +23,7 @@ from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, network, steps_of, 
 from export.embedding.targets import principal
 from export.embedding.teachers import VectorStore, open_teachers
 from export.embedding.train import train
-from export.options import data_option
+from export.options import data_option, out_folder, out_option
 
 
 @click.command()
@@ -106,7 +106,7 @@ from export.options import data_option
 @click.option(
     "--terms", multiple=True, help="A line for the card: a source of pictures and its terms."
 )
-@click.option("--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True)
+@out_option("face.onnx and its card")
 def embed(
     data: Path | None,
     sets: tuple[str, ...],
@@ -124,7 +124,7 @@ def embed(
     convert: str | None,
     choose_on: tuple[Path, Path] | None,
     terms: tuple[str, ...],
-    out: Path,
+    out: Path | None,
 ) -> None:
     """Train the face encoder and write it with its card.
 
@@ -136,6 +136,8 @@ def embed(
     existing_folder(data, "--data")
     for each in (*pictures, *more):
         existing_folder(each, "--pictures/--more")
+    folder = work or cache_folder() / "embed"
+    out = out_folder(out, folder, quick=quick and convert is None)
     cache = cache_folder() / "faces"
     store = VectorStore(cache / "vectors")
     if convert is not None:
@@ -149,7 +151,6 @@ def embed(
         click.echo(f"{card.path}")
         return
     torch.set_num_threads(max(1, processes))
-    folder = work or cache_folder() / "embed"
     opened = open_teachers(teachers, cache / "teachers")
     material = gather(Sources(data, sets, pictures, more, finder), opened, store, cache)
     crops = kept_crops(material.train, cache)

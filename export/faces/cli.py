@@ -13,7 +13,7 @@ from export.faces.heldout import kept_out
 from export.faces.material import Sources
 from export.faces.recipe import Plan, going_on, quick, run, scaled
 from export.faces.restore import Start
-from export.options import scale_option, threads_option, work_option
+from export.options import out_folder, out_option, scale_option, threads_option, work_option
 
 PLACE = click.Path(exists=True, path_type=Path)
 
@@ -54,13 +54,7 @@ PLACE = click.Path(exists=True, path_type=Path)
     help="Detector to go on from, by name or file: one long stage with all of its layers, instead "
     "of learning from nothing.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("models"),
-    show_default=True,
-    help="Folder for facedetect.onnx and its card.",
-)
+@out_option("facedetect.onnx and its card")
 @scale_option
 @click.option("--seed", default=0, show_default=True, help="Equal seeds compose equal pictures.")
 @click.option(
@@ -84,7 +78,7 @@ def facedetect(
     animals: tuple[Path, ...],
     teacher: Path | None,
     start: str | None,
-    out: Path,
+    out: Path | None,
     scale: float,
     seed: int,
     is_quick: bool,
@@ -101,6 +95,7 @@ def facedetect(
     """
     torch.set_num_threads(threads)
     folder = work or cache_folder() / "facedetect"
+    out = out_folder(out, folder, quick=is_quick)
     before = None if start is None else Start(start)
     if is_quick:
         plan = quick(seed, goes_on=before is not None)

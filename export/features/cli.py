@@ -15,6 +15,7 @@ from export.features.recipe import Sources, run, ship
 from export.features.recipe import quick as quick_recipe
 from export.features.train import FeatureRecipe
 from export.features.vgg19 import LICENCE, convert
+from export.options import out_folder
 
 
 @click.command()
@@ -37,7 +38,7 @@ def features(
     terms: tuple[str, ...],
     work: Path | None,
     threads: int,
-    out: Path,
+    out: Path | None,
     teacher: Path | None,
     name: str,
 ) -> None:
@@ -61,7 +62,9 @@ def features(
     if not (quick or labelled or pictures):
         raise click.UsageError("give --labelled or --pictures; or --quick for a smoke test")
     sources = None if quick else Sources(labelled, pictures, teacher, terms)
-    click.echo(str(run(recipe, sources, out, work or cache_folder() / name, name)))
+    work = work or cache_folder() / name
+    out = out_folder(out, work, quick=quick)
+    click.echo(str(run(recipe, sources, out, work, name)))
 
 
 @click.command("convert-vgg19")

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from export.options import out_option
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -42,9 +44,7 @@ def learning_options(command: Command) -> Command:
         ),
         click.option("--work", type=click.Path(path_type=Path), help="Folder of weights and logs."),
         click.option("--threads", default=2, show_default=True, help="Of PyTorch, on a CPU."),
-        click.option(
-            "--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True
-        ),
+        out_option("the model and its card"),
     )
     for option in reversed(options):
         command = option(command)

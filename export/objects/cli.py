@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from export.options import out_folder, out_option
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -61,13 +63,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     type=FILE,
     help="Train nothing: make a model of Porter of a YOLOX file (ONNX, as its authors export it).",
 )
-@click.option(
-    "--out",
-    type=FOLDER,
-    default=Path("models"),
-    show_default=True,
-    help="Folder for objects.onnx (with --convert: a file of the same name) and its card.",
-)
+@out_option("objects.onnx (with --convert: a file of the same name) and its card")
 @click.option(
     "--work", type=FOLDER, help="Folder of weights and logs; a warmed-up backbone there is used."
 )
@@ -88,7 +84,7 @@ def objects(
     seed: int,
     report: Path | None,
     convert: Path | None,
-    out: Path,
+    out: Path | None,
     work: Path | None,
     quick: bool,
     threads: int,
@@ -104,7 +100,7 @@ def objects(
     if convert is not None:
         from export.objects.convert import convert_yolox
 
-        click.echo(str(convert_yolox(convert, out, convert.stem)))
+        click.echo(str(convert_yolox(convert, out or Path("models"), convert.stem)))
         return
     import torch
 
@@ -116,6 +112,7 @@ def objects(
 
     torch.set_num_threads(threads)
     folder = work or cache_folder() / "objects"
+    out = out_folder(out, folder, quick=quick)
     if quick:
         click.echo(str(recipe.run_quick(seed, variants, out, folder / f"quick-{seed}")))
         return

@@ -12,6 +12,7 @@ from daemon.paths import shipped_models
 from export.data.cache import cache_folder
 from export.features.options import learning_options
 from export.features.recipe import Sources
+from export.options import out_folder
 from export.style.recipe import quick as quick_recipe
 from export.style.recipe import run
 from export.style.train import StyleRecipe
@@ -49,7 +50,7 @@ def style(
     terms: tuple[str, ...],
     work: Path | None,
     threads: int,
-    out: Path,
+    out: Path | None,
     features: Path | None,
     content_weight: float | None,
     style_weight: float | None,
@@ -82,4 +83,5 @@ def style(
         features = shipped_models() / "features.onnx"
     sources = None if quick else Sources(labelled, pictures, None, terms)
     work = work or cache_folder() / name
+    out = out_folder(out, work, quick=quick)
     click.echo(str(run(recipe, picture, features, sources, out, work, name)))

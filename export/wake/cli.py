@@ -10,6 +10,7 @@ import click
 import torch
 
 from export.data.cache import cache_folder
+from export.options import out_folder, out_option
 from export.trunk import train as trunk_training
 from export.wake.recipe import Sources, WakeRecipe, quick, run
 from export.wake.train import HeadRecipe
@@ -23,13 +24,7 @@ from export.wake.train import HeadRecipe
     required=True,
     help="The word or phrase; several are trained on one set of mixtures.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("models"),
-    show_default=True,
-    help="Folder for NAME.onnx and its card.",
-)
+@out_option("NAME.onnx and its card")
 @click.option(
     "--trunk",
     "trunk_path",
@@ -82,7 +77,7 @@ from export.wake.train import HeadRecipe
 @click.option("--processes", default=os.cpu_count() or 1, show_default=True)
 def wake(
     words: tuple[str, ...],
-    out: Path,
+    out: Path | None,
     trunk_path: Path,
     data: Path | None,
     positives: tuple[str, ...],
@@ -115,6 +110,7 @@ def wake(
         recipe = quick(words, seed)
     torch.set_num_threads(processes)
     folder = work or cache_folder() / "wake"
+    out = out_folder(out, folder, quick=is_quick)
     taught_by = trunk_training.taught_by(trunk_training.recipe_of(trunk_path))
     sources = Sources(data, _recordings(positives, words), hold_out, folder, taught_by, processes)
     for card in run(replace(recipe, words=words), sources, trunk_training.load(trunk_path), out):

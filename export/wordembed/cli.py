@@ -9,6 +9,7 @@ import click
 import torch
 
 from export.data.cache import cache_folder
+from export.options import out_folder, out_option
 from export.trunk import train as trunk_training
 from export.wordembed.recipe import Sources, WordRecipe, quick, run
 from export.wordembed.train import EncoderRecipe
@@ -28,7 +29,7 @@ from export.wordembed.train import EncoderRecipe
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of recordings: speech/, negative_words/, noise/. Without: synthesis alone.",
 )
-@click.option("--out", type=click.Path(path_type=Path), default=Path("models"), show_default=True)
+@out_option("wordembed.onnx and its card")
 @click.option(
     "--neural", default=WordRecipe.neural, show_default=True, help="Neural voices a word."
 )
@@ -45,7 +46,7 @@ from export.wordembed.train import EncoderRecipe
 def wordembed(
     trunk_path: Path,
     data: Path | None,
-    out: Path,
+    out: Path | None,
     neural: int,
     clips: int,
     steps: int,
@@ -68,5 +69,7 @@ def wordembed(
     if is_quick:
         recipe = quick(seed)
     torch.set_num_threads(processes)
-    sources = Sources(data, work or cache_folder() / "wordembed", processes)
+    work = work or cache_folder() / "wordembed"
+    out = out_folder(out, work, quick=is_quick)
+    sources = Sources(data, work, processes)
     click.echo(str(run(recipe, sources, trunk_training.load(trunk_path), out)))
