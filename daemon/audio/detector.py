@@ -168,7 +168,7 @@ def open_detectors(config: Config) -> list[Detector]:
         ModelError: a model is missing, damaged or not what its card says, or enrolled words need
             another trunk than any model has.
         ConfigError: a word that no model has, or a provider that does not work here.
-        WordError: an enrolled word is damaged, or is a trained one, too.
+        WordError: an enrolled word is a trained one, too.
     """
     providers = choose_providers(config.inference.provider)
     cards = [load_wake_card(each.model) for each in config.wake.models]

@@ -38,7 +38,7 @@ Examples:
 
 \b
 Exit codes: 0 done, 1 porter words test heard nothing in a recording, 65 the model is missing,
-damaged or of another trunk, 66 no recording could be used, 67 no such word or damaged.
+damaged or of another trunk, 66 no recording could be used, 67 no such word.
 """
 
 
@@ -56,18 +56,24 @@ def list_(as_json: bool) -> None:
     """List the enrolled words."""
     from daemon.audio.words.store import open_store
 
-    words = open_store().words()
+    store = open_store()
+    words, damaged = store.words(), store.damaged()
     if as_json:
         rows = [word.model_dump(mode="json", exclude={"templates"}) for word in words]
-        click.echo(json.dumps({"words": rows}, ensure_ascii=False))
+        bad = [
+            {"name": each.name, "file": str(each.path), "message": each.message} for each in damaged
+        ]
+        click.echo(json.dumps({"words": rows, "damaged": bad}, ensure_ascii=False))
         return
-    if not words:
+    if not words and not damaged:
         click.echo("no word is enrolled yet: porter words enroll NAME RECORDING...", err=True)
     for word in words:
         click.echo(
             f"{word.name}  {counted(len(word.takes), 'take')}, threshold {word.threshold:.3f}, "
             f"{word.created[:10]}, {word.encoder.name} {word.encoder.version}"
         )
+    for each in damaged:
+        click.echo(f"{each.name}  damaged: {each.message}")
 
 
 @command.command(
@@ -157,6 +163,8 @@ def remove(names: tuple[str, ...], yes: bool) -> None:
     from daemon.audio.words.store import open_store
 
     store = open_store()
+    for name in names:
+        store.require(name)
     for name in names:
         if not yes:
             click.confirm(f"Erase {name} for good?", abort=True, err=True)
@@ -298,9 +306,9 @@ def _warn_of_rival(enroller: Enroller, takes: list[Encoded], name: str, other: s
         return
     try:
         word = open_store().get(other)
+        score = enroller.rivalry(takes, word)
     except WordError:
         return  # the list says what is wrong with it
-    score = enroller.rivalry(takes, word)
     if score is not None and score >= word.threshold:
         click.echo(f"  sounds like {other}, which may be heard in its place", err=True)
 

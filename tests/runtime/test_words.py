@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import stat
@@ -228,21 +229,54 @@ def test_names_that_cannot_be(
     assert told in done.stderr
 
 
-def test_a_damaged_word_is_one_clear_line_and_can_be_removed(
-    home: dict[str, str], takes: Path, tmp_path: Path
-) -> None:
+def test_bad_files_leave_the_good_words(home: dict[str, str], takes: Path, tmp_path: Path) -> None:
     enrol(home, takes)
-    file = tmp_path / "state" / "words" / "porcupine.json"
-    file.write_bytes(file.read_bytes()[:200])
+    folder = tmp_path / "state" / "words"
+    whole = (folder / "porcupine.json").read_bytes()
+    (folder / "cut.json").write_bytes(whole[:200])
+    (folder / "empty.json").touch()
+    (folder / "dd.json").mkdir()
+    (folder / "copy.json").write_bytes(whole)
+    (folder / "b!d.json").touch()
+    content = json.loads(whole) | {"name": "short", "templates": "AACAPw=="}
+    (folder / "short.json").write_text(json.dumps(content))
+    bad = ["cut", "empty", "dd", "copy", "b!d"]
 
-    run = porter("run", "--file", takes / "kitchen-0.wav", "--fast", environment=home)
-    removed = porter("words", "remove", "porcupine", "--yes", environment=home)
+    run = porter("run", "--file", takes / "porcupine-3.wav", "--fast", environment=home)
+    listed = porter("words", "list", environment=home)
+    as_json = json.loads(porter("words", "list", "--json", environment=home).stdout)
+    tried = porter("words", "test", takes / "porcupine-3.wav", environment=home)
 
-    assert run.returncode == 67
-    assert str(file) in run.stderr
-    assert "enrol the word again" in run.stderr
-    assert run.stderr.count("\n") == 1
+    assert run.returncode == 0
+    assert [each["word"] for each in detections(run.stdout)] == ["porcupine"]
+    for name in bad:
+        assert run.stderr.count(f"{folder / name}.json: ") == 1
+        assert re.search(rf"^{name}  damaged: .*{name}.json: ", listed.stdout, re.MULTILINE)
+    assert "empty; enrol the word again, or remove the file; it is not listened for" in run.stderr
+    assert "short: its templates are damaged; enrol it again" in run.stderr
+    assert listed.returncode == 0
+    assert "porcupine  3 takes" in listed.stdout
+    assert sorted(each["name"] for each in as_json["damaged"]) == sorted(bad)
+    assert tried.returncode == 0, tried.stderr
+    assert "porcupine: heard at" in tried.stdout
+
+
+def test_a_damaged_word_can_be_removed(home: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "words"
+    folder.mkdir(parents=True)
+    (folder / "cut.json").write_text("{")
+
+    removed = porter("words", "remove", "cut", "--yes", environment=home)
+
     assert removed.returncode == 0
+    assert list(folder.iterdir()) == []
+
+
+def test_a_word_that_is_not_there_is_not_asked_about(home: dict[str, str]) -> None:
+    done = porter("words", "remove", "nope", environment=home)
+
+    assert done.returncode == 67
+    assert done.stderr == "porter: error: nope: no word is enrolled\n"
 
 
 def test_an_encoder_of_another_trunk_is_refused(

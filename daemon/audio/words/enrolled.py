@@ -52,9 +52,14 @@ def open_enrolled(wanted: EnrolledConfig, cards: Sequence[WakeCard]) -> Enrolled
     Raises:
         ModelError: the network is missing or damaged, or was trained on another trunk than any of
             the wake models has.
-        WordError: a word is damaged, or has the name of a trained one.
+        WordError: a word has the name of a trained one.
     """
-    if not wanted.enabled or not (words := open_store().words()):
+    if not wanted.enabled:
+        return None
+    store = open_store()
+    for each in store.damaged():
+        log.warning("%s; it is not listened for", each.message)
+    if not (words := store.words()):
         return None
     encoder = open_word_encoder(wanted.encoder)
     host = find_host(encoder.card, cards)
@@ -70,6 +75,7 @@ def open_enrolled(wanted: EnrolledConfig, cards: Sequence[WakeCard]) -> Enrolled
                 encoder.card.id,
                 shown(word.name),
             )
+    present = [word for word in present if _is_whole(word, encoder.card.dimension)]
     for name in wanted.words:
         if name not in [word.name for word in words]:
             log.warning("wake.enrolled.words.%s: no such word is enrolled", name)
@@ -97,6 +103,15 @@ def find_host(card: WordEncoderCard, cards: Sequence[WakeCard]) -> WakeCard:
         f"{card.path}: compares words on trunk {card.trunk}, but {have}; train it again on that "
         "trunk (porter-export wordembed), or set wake.enrolled.enabled: false"
     )
+
+
+def _is_whole(word: Word, dimension: int) -> bool:
+    try:
+        word.vectors(dimension)
+    except WordError as error:
+        log.warning("%s; it is not listened for", error)
+        return False
+    return True
 
 
 def _decided(word: Word, wanted: EnrolledConfig) -> WakeWord:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,6 +105,17 @@ class Word(Settings):
         return flat.reshape(-1, dimension)
 
 
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A file that should hold a word."""
+
+    name: str
+    """Of the word, after its file."""
+    path: Path
+    message: str
+    """The file, what is wrong with it, and what to do."""
+
+
 class Store:
     """The folder of enrolled words."""
 
@@ -112,23 +124,15 @@ class Store:
 
     def names(self) -> list[str]:
         """The words that are there, by name, without a look into their files."""
-        return sorted(path.stem.replace("_", " ") for path in self.folder.glob("*.json"))
+        return sorted(path.stem.replace("_", " ") for path in self._files())
 
     def words(self) -> list[Word]:
-        """All of them.
+        """Those that can be read; :meth:`damaged` has the others."""
+        return [each for each in self._all() if isinstance(each, Word)]
 
-        Raises:
-            WordError: a line for each file that cannot be read.
-        """
-        found, broken = [], []
-        for name in self.names():
-            try:
-                found.append(self.get(name))
-            except WordError as error:
-                broken.append(str(error))
-        if broken:
-            raise WordError("\n".join(broken))
-        return found
+    def damaged(self) -> list[Damaged]:
+        """Those that cannot be read."""
+        return [each for each in self._all() if isinstance(each, Damaged)]
 
     def get(self, name: str) -> Word:
         """One word.
@@ -136,20 +140,45 @@ class Store:
         Raises:
             WordError: it is not enrolled, or its file is damaged.
         """
+        return self._read(self.require(name))
+
+    def require(self, name: str) -> Path:
+        """The file of a word that is there, damaged or not.
+
+        Raises:
+            WordError: there is none of this name.
+        """
         path = self.path(name)
+        if not path.exists():
+            raise WordError(f"{name}: {self._unknown()}")
+        return path
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.json"))
+
+    def _all(self) -> Iterator[Word | Damaged]:
+        for path in self._files():
+            try:
+                yield self._read(path)
+            except WordError as error:
+                yield Damaged(path.stem.replace("_", " "), path, str(error))
+
+    def _read(self, path: Path) -> Word:
+        if not path.is_file():
+            raise WordError(f"{path}: not a file; remove it")
         try:
-            return Word.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise WordError(f"{name}: {self._unknown()}") from None
+            content = path.read_bytes()
         except OSError as error:
             raise WordError(f"{path}: cannot be read: {error.strerror}") from None
+        try:
+            word = Word.model_validate_json(content)
         except ValidationError as invalid:
-            first = invalid.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "file"
-            raise WordError(
-                f"{path}: damaged ({where}: {one_line(first['msg'])[:80]}); "
-                f"enrol the word again, or porter words remove {shown(name)}"
-            ) from None
+            what = _damage(invalid) if content else "empty"
+            raise WordError(f"{path}: {what}; enrol the word again, or remove the file") from None
+        if path != self.path(word.name):
+            own = self.path(word.name).name
+            raise WordError(f"{path}: holds {word.name}, whose file is {own}; remove this one")
+        return word
 
     def put(self, word: Word, recordings: Sequence[bytes] = ()) -> None:
         """Keep a word, in place of what was known of it.
@@ -176,9 +205,7 @@ class Store:
             WordError: there is none of this name.
             OutputError: it cannot be erased.
         """
-        path = self.path(name)
-        if not path.exists():
-            raise WordError(f"{name}: {self._unknown()}")
+        path = self.require(name)
         with plain_failures(path):
             path.unlink()
         self._forget_recordings(name)
@@ -210,6 +237,12 @@ def open_store() -> Store:
 def shown(name: str) -> str:
     """A name as it is typed in a shell."""
     return f'"{name}"' if " " in name or "'" in name else name
+
+
+def _damage(invalid: ValidationError) -> str:
+    first = invalid.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "file"
+    return f"damaged ({where}: {one_line(first['msg'])[:80]})"
 
 
 def _file_name(name: str) -> str:

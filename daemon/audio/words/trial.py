@@ -87,7 +87,7 @@ def open_trial(config: Config) -> Trial:
     """The detector of the configuration that has the enrolled words.
 
     Raises:
-        WordError: no word is enrolled, or a word is damaged.
+        WordError: no word is enrolled, or none that can be listened for.
         ModelError: a model is missing, damaged, or of another trunk.
     """
     for detector in open_detectors(config):
