@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon.cli.options import provider_option
-from daemon.cli.parameters import config_option
+from daemon.cli.parameters import Number, config_option
 from daemon.cli.pictures import (
     Skipped,
     choose,
@@ -61,7 +61,7 @@ used, 74 a file cannot be written.
 @click.option("--model", metavar="MODEL", help="Another detector: its card, file or name.")
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     help="Score from which something counts; without it, what the detector's card says.",
 )
 @provider_option

@@ -33,6 +33,19 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
+class Number(click.FloatRange):
+    """A number in a range; unlike click's own it refuses `nan`, which compares with nothing."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
+
 def config_option(command: CommandT) -> CommandT:
     """Add `--config`, which the command gets as `path`."""
     return click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon.cli.options import provider_option
-from daemon.cli.parameters import config_option
+from daemon.cli.parameters import Number, config_option
 from daemon.cli.pictures import json_option
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ written.
     show_default=True,
     help="What to begin with.",
 )
-@click.option("--content-weight", type=click.FloatRange(0, 1e6), help="Higher: truer to CONTENT.")
-@click.option("--style-weight", type=click.FloatRange(0, 1e6), help="Higher: more like STYLE.")
-@click.option("--smooth-weight", type=click.FloatRange(0, 1e6), help="Higher: less grainy.")
+@click.option("--content-weight", type=Number(0, 1e6), help="Higher: truer to CONTENT.")
+@click.option("--style-weight", type=Number(0, 1e6), help="Higher: more like STYLE.")
+@click.option("--smooth-weight", type=Number(0, 1e6), help="Higher: less grainy.")
 @click.option(
     "--style-size",
     type=click.IntRange(32, 2048),
@@ -87,7 +87,9 @@ written.
     help="Paint at once with a network for one style (style-hokusai, ...); no STYLE is given. "
     "Takes videos, too.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of --init noise.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of --init noise."
+)
 @click.option(
     "--threads", type=click.IntRange(1, 64), help="Of the network. [default: one per core]"
 )

@@ -111,6 +111,13 @@ def test_what_is_looked_at_is_never_written_over(street_place: Place, given: str
     assert list(same.iterdir()) == [picture]
 
 
+@pytest.mark.parametrize("threshold", ["nan", "inf", "0", "1", "-0.5"])
+def test_a_threshold_is_a_number_between_0_and_1(street_place: Place, threshold: str) -> None:
+    said = street_place("detect", street_place.folder / "a.png", "--threshold", threshold)
+    assert said.code == 2
+    assert "--threshold" in said.err
+
+
 def test_no_torch_is_needed(tmp_path: Path) -> None:
     picture = write_picture(tmp_path / "a.png", street(("dog", 2, 3)))
     model = write_colour_detector(tmp_path / "models")

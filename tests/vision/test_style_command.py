@@ -157,6 +157,8 @@ def test_an_interruption_keeps_the_best_so_far(models, room):
         (["content.png", "--fast", "negativ"], 65, "did you mean 'negative'?"),
         (["content.png", "--fast", "negative", "--steps", "3"], 2, "--steps: not with --fast"),
         (["content.png"], 2, "give CONTENT and STYLE"),
+        (["content.png", "style.png", "--init", "noise", "--seed", "-1"], 2, "--seed"),
+        (["content.png", "style.png", "--style-weight", "nan"], 2, "'nan' is no number"),
         (["content.png", "style.png", "--size", "2000"], 2, "at most 1024"),
         (["content.png", "style.png", "-o", "painted.gif"], 74, "no picture's name"),
         (["walk.avi", "--fast", "negative", "-o", "painted.jpg"], 74, "no video's name"),
