@@ -41,7 +41,7 @@ class _Count(click.ParamType[int | str]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
         """`auto`, or a number of people."""
-        if value == "auto":
+        if str(value).lower() == "auto":
             return "auto"
         if not str(value).isascii() or not str(value).isdecimal() or not 1 <= int(value) <= 100_000:
             self.fail(f"{value!r} is neither auto nor a number of people", param, ctx)

@@ -109,7 +109,7 @@ def test_who_is_known_has_their_name_and_two_parts_of_them_are_one(pile: Place) 
 
 
 @pytest.mark.parametrize(
-    "options", [("--k", "3"), ("--method", "xmeans"), ("--method", "density"), ("--k", "auto")]
+    "options", [("--k", "3"), ("--method", "xmeans"), ("--method", "density"), ("--k", "AUTO")]
 )
 def test_every_way_to_group(pile: Place, options: tuple[str, ...]) -> None:
     for view in range(4, 8):
