@@ -2,7 +2,9 @@
 
 A Unix socket that its owner and group may use (mode 0660). A request is one line of JSON,
 `{"command": "unlock", "seconds": 5, "reason": "a parcel"}`; the answer is one, too: `{"ok": true,
-"result": {...}}` or `{"ok": false, "error": "..."}`. The kernel says who asks.
+"result": {...}}` or `{"ok": false, "error": "..."}`. The kernel says who asks. With `"before"`, a
+time of the machine's monotonic clock, a request is refused once that has passed: nobody waits for
+it any more, and a door must not open after its order was reported as failed.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ import contextlib
 import fcntl
 import json
 import logging
+import math
 import os
 import pwd
 import socket
 import stat
 import struct
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +186,7 @@ class Control:
         try:
             request = json.loads(line)
             command = request.pop("command")
+            before = float(request.pop("before", math.inf))
             handler = self._handlers[command]
         except (ValueError, RecursionError):
             return {"ok": False, "error": "a request must be a line of JSON"}
@@ -190,6 +195,9 @@ class Control:
         except KeyError:
             known = ", ".join(self._handlers)
             return {"ok": False, "error": f"no such command; known here: {known}"}
+        if not time.monotonic() <= before:
+            log.warning("%s, asked for by %s, came too late and was not done", command, peer)
+            return {"ok": False, "error": "came too late; nothing was done"}
         try:
             result = await asyncio.wait_for(handler(request, peer), WORK_PATIENCE)
         except PorterError as error:
@@ -223,7 +231,9 @@ class Client:
         """
         with self._connect() as link:
             try:
-                link.sendall(json.dumps({"command": command, **fields}).encode() + b"\n")
+                before = time.monotonic() + self._patience
+                request = {"command": command, "before": before, **fields}
+                link.sendall(json.dumps(request).encode() + b"\n")
                 answer = _read_line(link)
             except TimeoutError:
                 raise ControlError(f"no answer within {self._patience:g} s") from None

@@ -47,6 +47,9 @@ class Actuator(Protocol):
     def lock(self) -> None:
         """Lock now."""
 
+    async def settled(self) -> str | None:
+        """Wait until all that was ordered is done; what went wrong with it, None if nothing did."""
+
     async def close(self) -> None:
         """Lock, and let go."""
 
@@ -66,6 +69,10 @@ class DryRun:
     def lock(self) -> None:
         """Say so."""
         log.debug("dry run: locked")
+
+    async def settled(self) -> str | None:
+        """Saying so takes no time."""
+        return None
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -91,6 +98,7 @@ class Guarded:
         self._guard: subprocess.Popen[bytes] | None = None
         self._waiting: dict[int, asyncio.TimerHandle] = {}
         self._started: asyncio.Future[str | None] | None = None
+        self._settling: list[asyncio.Future[str | None]] = []
         self._buffer = b""
         self._number = 0
         self._pause = FIRST_RESTART
@@ -126,6 +134,16 @@ class Guarded:
         """Tell the guard; one that is about to start locks by itself."""
         if self._guard is not None:
             self._send({"order": "lock"})
+
+    async def settled(self) -> str | None:
+        """Wait for the guard's answers; it is replaced, and that is a problem, if it gives none."""
+        if self._guard is None:
+            return "there is no guard; another one is about to start"
+        if not self._waiting:
+            return None
+        done: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._settling.append(done)
+        return await done
 
     async def close(self) -> None:
         """Hang up, upon which the guard locks and ends; it is left to itself if it cannot yet."""
@@ -207,7 +225,16 @@ class Guarded:
         if number == 0 and self._started and not self._started.done():
             self._started.set_result(problem)
         elif problem is not None:
+            self._settle(problem)
             self._failed(problem)
+        elif not self._waiting:
+            self._settle(None)
+
+    def _settle(self, problem: str | None) -> None:
+        waiting, self._settling = self._settling, []
+        for each in waiting:
+            if not each.done():
+                each.set_result(problem)
 
     def _gone(self, why: str) -> None:
         """The guard is no more; begin another one, after a pause."""
@@ -215,6 +242,7 @@ class Guarded:
         for timer in self._waiting.values():
             timer.cancel()
         self._waiting.clear()
+        self._settle(why)
         if self._started and not self._started.done():
             self._started.set_result(why)
         elif not self._closing:

@@ -124,6 +124,10 @@ class Door:
             self._publish(event)
         return tuple(said)
 
+    async def settled(self) -> str | None:
+        """Wait until the lock has done what it was told; what went wrong, None if nothing did."""
+        return await self._actuator.settled()
+
     def status(self) -> DoorStatus:
         """How the door is now."""
         phase, due = self._state.phase, deadline(self._state)

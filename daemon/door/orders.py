@@ -12,7 +12,7 @@ from daemon.control import Control, Peer, Result
 from daemon.door.door import Door
 from daemon.door.events import DoorArmed, DoorDenied, DoorUnlocked
 from daemon.door.inputs import Claimed, ManualLock, ManualUnlock
-from daemon.errors import PorterError
+from daemon.errors import DoorError, PorterError
 from daemon.validation import Settings, Text
 
 
@@ -88,12 +88,16 @@ def obey(
         said = door.handle(ManualUnlock(seconds=order.seconds, reason=order.reason, by=str(peer)))
         for event in said:
             if isinstance(event, DoorUnlocked):
+                if problem := await door.settled():
+                    raise DoorError(f"door.actuator {event.actuator}: {problem}")
                 return {"seconds": event.seconds, "actuator": event.actuator}
         raise PorterError("the door does not take orders now")
 
     async def lock(order: LockOrder, peer: Peer) -> Result:
         if not door.handle(ManualLock(by=str(peer))):
             raise PorterError("the door does not take orders now")
+        if problem := await door.settled():
+            raise DoorError(f"door.actuator {door.status().actuator}: {problem}")
         return {"state": door.status().state}
 
     async def show(order: StatusOrder, peer: Peer) -> Result:

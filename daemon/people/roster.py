@@ -2,7 +2,8 @@
 
 A thread of its own reads the file: an enrolment in another process counts within a second, and
 nobody who looks ever waits for a disk. A gallery that cannot be read knows nobody, so that a
-damaged file keeps the door shut.
+damaged file keeps the door shut. A disk that is full makes nobody a stranger: whoever was read
+stays known.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from daemon.errors import PorterError
+from daemon.errors import OutputError, PorterError
 from daemon.people.gallery import Gallery, open_gallery
 from daemon.people.matching import Match, Matcher, make_matcher
 from daemon.people.records import EncoderId, name_key
@@ -130,8 +131,7 @@ class Roster:
             try:
                 gallery = gallery or open_gallery(self._settings)
                 if probe is not None:
-                    event, person, vector, taken = probe
-                    gallery.remember(event, person, vector, self._encoder, taken)
+                    self._write(gallery, *probe)
                 if trouble or gallery.revision() != self._revision:
                     # First the revision: a change while it is read is read again.
                     self._revision = gallery.revision()
@@ -142,12 +142,23 @@ class Roster:
                 if gallery is not None:
                     gallery.close()
                     gallery = None
+                full = isinstance(error, OutputError)
                 if str(error) != trouble:
                     trouble = str(error)
-                    log.error("%s; nobody is known until it can be read", error)
-                self._known = self._nobody
+                    known = "who is known stays known" if full else "nobody is known"
+                    log.error("%s; %s until it can be read", error, known)
+                if not full:
+                    self._known = self._nobody
         if gallery is not None:
             gallery.close()
+
+    def _write(
+        self, gallery: Gallery, event: str, person: str, vector: Array, taken: float
+    ) -> None:
+        try:
+            gallery.remember(event, person, vector, self._encoder, taken)
+        except PorterError as error:
+            log.warning("%s; `porter people not` will not know event %s", error, event)
 
     def _read(self, gallery: Gallery) -> _Known:
         people = gallery.people(self._encoder)

@@ -102,6 +102,22 @@ def test_one_client_can_ask_again_and_again(path):
     serving(path, story)
 
 
+def test_what_nobody_waits_for_any_more_is_not_done(path):
+    async def story(_: Control) -> None:
+        client = Client(ControlConfig(path=path), patience=0.2)
+        asking = asyncio.create_task(asyncio.to_thread(client.ask, "echo", text="open"))
+        await asyncio.sleep(0)
+        time.sleep(0.5)  # as a daemon that hangs, or was stopped
+        with pytest.raises(ControlError, match=r"no answer within 0\.2 s"):
+            await asking
+        (late,) = await ask(path, request(command="echo", text="x", before=time.monotonic() - 0.1))
+        assert late == {"ok": False, "error": "came too late; nothing was done"}
+        (never,) = await ask(path, request(command="echo", text="x", before=float("nan")))
+        assert not never["ok"]
+
+    assert serving(path, story) == []
+
+
 def test_only_owner_and_group_may_use_it(path):
     async def story(_: Control) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o660

@@ -32,6 +32,7 @@ from daemon.door.policy import Rules
 from daemon.door.settings import DoorConfig
 from daemon.errors import DoorError, PorterError
 from daemon.vision.settings import LivenessConfig
+from tests.door.conftest import Bolt
 from tests.door.test_guard import reached
 from tests.door.world import evidence
 
@@ -231,7 +232,9 @@ async def porter(config: Path, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode().strip(), error.decode().strip()
 
 
-def told(tmp_path: Path, story: Callable, **settings: object) -> list[DoorEvent]:
+def told(
+    tmp_path: Path, story: Callable, lock: Actuator | None = None, **settings: object
+) -> list[DoorEvent]:
     """The events of a door that listens to the control socket; `story(door, ask)`."""
     path, config = tmp_path / "porter.sock", tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump({"control": {"path": str(path)}}))
@@ -245,7 +248,7 @@ def told(tmp_path: Path, story: Callable, **settings: object) -> list[DoorEvent]
         finally:
             await control.stop()
 
-    return live(run, Watched(), **settings)
+    return live(run, lock or Watched(), **settings)
 
 
 def test_orders_from_the_command_line(tmp_path):
@@ -287,6 +290,35 @@ def test_orders_that_are_refused(tmp_path):
             assert "is no duration; write 5s, 2m or 1h" in error
 
     assert kinds(told(tmp_path, story)) == ["locked started", "locked stopping"]
+
+
+@pytest.mark.parametrize(
+    ("unlock", "problem"),
+    [("exit 7", "/bin/sh failed: exit code 7"), ("sleep 60", "to unlock took longer than 0.3 s")],
+)
+def test_an_order_that_the_lock_did_not_carry_out_is_no_success(
+    tmp_path: Path, bolt: Bolt, unlock: str, problem: str
+) -> None:
+    async def story(door: Door, ask) -> None:
+        code, said, error = await ask("unlock", "--for", "3s", "--reason", "a parcel")
+        assert (code, said) == (1, "")
+        assert error.startswith(f"porter: error: door.actuator command: {problem}")
+
+    lock = make_actuator(bolt.config(unlock=unlock, timeout=0.3))
+    events = told(tmp_path, story, lock, actuator="command", command=bolt.settings())
+    assert "denied actuator failed" in kinds(events)
+
+
+def test_an_order_that_the_lock_carried_out_is_one(tmp_path: Path, bolt: Bolt) -> None:
+    async def story(door: Door, ask) -> None:
+        unlocked = await ask("unlock", "--for", "3s", "--reason", "a parcel")
+        assert unlocked == (0, "unlocked for 3 s (command)", "")
+        assert bolt.orders[-1] == "unlock"
+        assert (await ask("lock"))[0] == 0
+        assert bolt.orders[-1] == "lock"
+
+    lock = make_actuator(bolt.config())
+    told(tmp_path, story, lock, actuator="command", command=bolt.settings())
 
 
 def test_claims_from_the_command_line(tmp_path):
