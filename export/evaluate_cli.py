@@ -75,7 +75,7 @@ evaluate.add_command(objects)
 )
 @click.option("--threshold", type=float, help="Report errors at this threshold, not the card's.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of noise and its place.")
-@report_option("det")
+@report_option("det.png", "det.csv")
 @errors_option("sounds, pictures and a sortable page")
 @worst_option
 @json_option
@@ -173,7 +173,7 @@ def wake(
 )
 @click.option("--threshold", type=float, help="Report at this threshold, not the card's.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is composed.")
-@report_option("curve")
+@report_option("curve.png", "curve.csv")
 @errors_option("a page of all missed and false faces, drawn")
 @json_option
 def facedetect(

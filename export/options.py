@@ -67,12 +67,12 @@ def out_folder(out: Path | None, work: Path, *, quick: bool) -> Path:
     return folder
 
 
-def report_option(curve: str) -> Callable[[Command], Command]:
-    """Where figures and the picture of a curve go."""
+def report_option(*files: str) -> Callable[[Command], Command]:
+    """Where figures and the picture of a curve go: these files, and a report."""
     return click.option(
         "--out",
         type=click.Path(path_type=Path, file_okay=False),
-        help=f"Folder for {curve}.png, {curve}.csv and report.json.",
+        help=f"Folder for {', '.join(files)} and report.json.",
     )
 
 

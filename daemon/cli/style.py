@@ -21,8 +21,8 @@ Examples:
   porter style louvre.jpg monet.jpg -o painted.jpg
   porter style photos/ monet.jpg -o painted/ --keep-colours
   porter style louvre.jpg monet.jpg -o painted.jpg --preview steps/
-  porter style --fast style-hokusai louvre.jpg -o painted.jpg
-  porter style --fast style-hokusai walk.mp4 -o painted.mp4
+  porter style --fast style-great-wave louvre.jpg -o painted.jpg
+  porter style --fast style-great-wave walk.mp4 -o painted.mp4
 
 \b
 Exit codes: 0 done, 2 a wrong option, 65 the model is missing, damaged or of another kind, 66 no
@@ -84,7 +84,7 @@ written.
 @click.option(
     "--fast",
     metavar="MODEL",
-    help="Paint at once with a network for one style (style-hokusai, ...); no STYLE is given. "
+    help="Paint at once with a network for one style (style-great-wave, ...); no STYLE is given. "
     "Takes videos, too.",
 )
 @click.option(

@@ -53,7 +53,7 @@ from export.options import data_option, errors_option, json_option, report_optio
     type=click.Path(dir_okay=False, path_type=Path),
     help="YuNet (ONNX), which finds the landmarks of pairs and folders.",
 )
-@report_option("det")
+@report_option("det.png", "det.csv")
 @errors_option("pages with the worst pairs as pictures")
 @worst_option
 @json_option

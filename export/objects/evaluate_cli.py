@@ -27,7 +27,7 @@ from export.options import json_option, report_option
     help="Tar of pictures, with a JSON of its name beside it (COCO).",
 )
 @click.option("--threads", default=1, show_default=True, help="Of each network.")
-@report_option("curve")
+@report_option("curve.png")
 @json_option
 def objects(
     models: tuple[Path, ...], pictures: Path, threads: int, out: Path | None, as_json: bool

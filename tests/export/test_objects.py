@@ -305,6 +305,11 @@ def test_average_precision_is_one_for_who_knows_and_half_for_who_knows_half() ->
     assert nothing.map50 == 0
 
 
+def test_help_of_the_evaluation_names_the_files_that_are_written() -> None:
+    said = CliRunner().invoke(cli, ["evaluate", "objects", "--help"]).stdout
+    assert "Folder for curve.png and report.json." in " ".join(said.split())
+
+
 @pytest.mark.slow
 def test_a_quick_run_learns_drawn_shapes(
     tmp_path: Path, quick_check: Callable[[Path], float]

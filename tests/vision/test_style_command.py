@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -201,6 +202,14 @@ def test_what_is_read_is_never_painted_over(room, arguments, out):
     assert found.exit_code == 2, found.output
     assert "choose another name or folder with -o" in " ".join(found.output.split())
     assert {each: each.read_bytes() for each in room.rglob("*.*")} == before
+
+
+def test_help_names_networks_that_ship():
+    said = CliRunner().invoke(command, ["--help"]).stdout
+    named = set(re.findall(r"--fast (style-\S+)|\((style-[a-z-]+)", said))
+    assert named
+    for name in {each for pair in named for each in pair if each}:
+        assert (ROOT / "models" / f"{name}.yaml").is_file(), name
 
 
 def test_without_scipy_one_line_says_how_to_get_it(models, room, tmp_path):
