@@ -72,25 +72,27 @@ def command(
             if camera
             else _from_photos(pictures, examiner, keep=config.gallery.keep_pictures)
         )
-        everybody = gallery.templates(EncoderId.of(card))
-        known = [each for each in everybody if name_key(each.person) == name_key(name)]
-        kept: list[Template] = []
-        for each in made:
-            flaw = repeated(each, [*known, *kept])
-            if flaw is None:
-                kept.append(each)
-            else:
-                report(flaw)
-        if kept and not force:
-            matcher = make_matcher(everybody, card, config.faces)
-            kept, rejected = sort_out(kept, known, name, matcher)
-            for flaw in rejected:
-                report(flaw)
-            if rejected:
-                click.echo("  --force enrols them all the same", err=True)
-        if not kept:
-            raise SourceError(f"{name}: nothing was enrolled: no picture was accepted")
-        gallery.enrol(name, kept)
+        # Alone: or two who enrol one face at the same moment under two names both succeed.
+        with gallery.alone():
+            everybody = gallery.templates(EncoderId.of(card))
+            known = [each for each in everybody if name_key(each.person) == name_key(name)]
+            kept: list[Template] = []
+            for each in made:
+                flaw = repeated(each, [*known, *kept])
+                if flaw is None:
+                    kept.append(each)
+                else:
+                    report(flaw)
+            if kept and not force:
+                matcher = make_matcher(everybody, card, config.faces)
+                kept, rejected = sort_out(kept, known, name, matcher)
+                for flaw in rejected:
+                    report(flaw)
+                if rejected:
+                    click.echo("  --force enrols them all the same", err=True)
+            if not kept:
+                raise SourceError(f"{name}: nothing was enrolled: no picture was accepted")
+            gallery.enrol(name, kept)
     total = len(kept) + sum(each.role == "own" for each in known)
     more = f", {total} in all" if known else ""
     click.echo(f"{name}: enrolled with {counted(len(kept), 'picture')}{more}")
@@ -151,16 +153,30 @@ def _from_camera(config: Config, examiner: Examiner) -> list[Template]:
 
 
 def _guide(camera: Camera) -> list[Template]:
-    """Ask for one view after the other."""
-    from daemon.people.guide import PROMPTS, VIEW_SECONDS
+    """Ask for one view after the other, and once more for one that gave nothing."""
+    from daemon.people.guide import PROMPTS, TRIES, VIEW_SECONDS
 
-    found = []
+    found, missing = [], []
     for view, prompt in PROMPTS.items():
-        click.echo(f"{prompt} ...", err=True)
-        collection = camera.collect(view, VIEW_SECONDS)
-        for flaw, count in collection.rejected.values():
-            click.echo(f"  {counted(count, 'picture')} left out: {flaw.message}", err=True)
-        best = collection.best
-        click.echo(f"  took the best {len(best)} of {len(collection.good)}", err=True)
+        best: list[Template] = []
+        for attempt in range(TRIES):
+            click.echo(f"{'once more: ' if attempt else ''}{prompt} ...", err=True)
+            collection = camera.collect(view, VIEW_SECONDS)
+            for flaw, count in collection.rejected.values():
+                click.echo(f"  {counted(count, 'picture')} left out: {flaw.message}", err=True)
+            best = collection.best
+            if best:
+                break
+        if best:
+            click.echo(f"  took the best {len(best)} of {len(collection.good)}", err=True)
+        else:
+            click.echo("  took none", err=True)
+            missing.append(view)
         found += best
+    if found and missing:
+        click.echo(
+            f"  no good picture looking {' or '.join(missing)}: the door will know these views "
+            "worse; enrol again to add them",
+            err=True,
+        )
     return found

@@ -11,7 +11,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -312,14 +312,28 @@ class Gallery:
         return Probe(event, names[person], EncoderId(model, version, sha256), vector, taken)
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let nobody else change anything between what is read and what is written inside.
+
+        Raises:
+            OutputError: the file cannot be written; nothing was changed.
+            GalleryError: another program has been writing for long.
+        """
+        with plain_words(self.path):
+            with transaction(self._database):
+                yield
+            settle_journal(self._database)
+
+    @contextmanager
     def _change(self) -> Iterator[None]:
         """A transaction after which the gallery has another revision."""
-        with transaction(self._database):
+        with nullcontext() if self._database.in_transaction else transaction(self._database):
             yield
             self._database.execute(
                 "UPDATE meta SET value = ? WHERE name = 'revision'", (secrets.token_bytes(8),)
             )
-        settle_journal(self._database)
+        if not self._database.in_transaction:
+            settle_journal(self._database)
 
     def _erase(self) -> None:
         """Leave no trace in the journal of what was deleted."""

@@ -22,6 +22,8 @@ PROMPTS: dict[View, str] = {
     "right": "turn your head a little to your right",
 }
 """What a person is asked for, in this order."""
+TRIES = 2
+"""Times that a view is asked for before it is done without."""
 TURNED = 12.0
 """Degrees from which a head counts as turned a little."""
 WANTED = 8

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -93,6 +95,14 @@ def test_somebody_who_is_enrolled_already_needs_force(place: Place) -> None:
     assert [each["name"] for each in listed(place)] == ["Ada", "Bob"]
 
 
+def test_one_face_enrolled_under_two_names_at_once_becomes_one_person(place: Place) -> None:
+    photo = place.photo("face", 2)
+    command = [sys.executable, "-m", "daemon.cli.main", "enroll"]
+    both = [subprocess.Popen([*command, name, photo]) for name in ("Ada", "Bob")]
+    assert sorted(process.wait(60) for process in both) == [0, 66]
+    assert len(listed(place)) == 1
+
+
 def test_a_face_that_is_not_good_enough_is_rejected(place: Place) -> None:
     place.configure("faces: {quality: {min_size: 200}}\n")
     said = place("enroll", "Ada", place.photo("small", 1))
@@ -139,6 +149,17 @@ def test_enrolling_in_front_of_the_camera(place: Place) -> None:
     with open_gallery(GalleryConfig()) as gallery:
         yaws = sorted(each.quality.yaw for each in gallery.templates() if each.quality)
     assert yaws == pytest.approx([-22, 0, 0, 22], abs=2)
+
+
+def test_a_view_that_was_never_seen_is_asked_for_again_and_named(place: Place) -> None:
+    video = write_walk(place.folder / "walk.avi", 1, ("straight", "left"))
+    place.configure(f"camera: {{source: file, path: {video}, pace: fast}}\n")
+    said = place("enroll", "Ada", "--camera")
+    assert said.code == 0, said
+    assert "once more: turn your head a little to your right" in said.err
+    assert "once more: turn your head a little to your left" not in said.err
+    assert "no good picture looking right: " in said.err
+    assert listed(place)[0]["templates"] == 3
 
 
 def test_a_camera_that_shows_nobody_enrols_nobody(place: Place) -> None:
