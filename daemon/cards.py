@@ -162,7 +162,12 @@ def load_wake_card(model: Path | str) -> WakeCard:
     Raises:
         ModelError: no such model, a wrong card, or a file that is missing or not as the card says.
     """
-    card = read_card(find_card(model), WakeCard)
+    return load_card(model, WakeCard)
+
+
+def load_card(model: Path | str, kind: type[CardT]) -> CardT:
+    """The same for a model of any kind."""
+    card = read_card(find_card(model), kind)
     check_files(card)
     return card
 

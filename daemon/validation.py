@@ -80,7 +80,7 @@ def describe(invalid: ValidationError, model: type[BaseModel], document: Documen
     for details in invalid.errors(include_url=False):
         found.setdefault(_place(details, document.data), []).append(details)
     lines = [
-        (document.line(place), _field(place), _explain(errors, place, model))
+        (document.line(place), field_name(place), _explain(errors, place, model))
         for place, errors in found.items()
     ]
     lines.sort(key=lambda line: line[0])
@@ -130,7 +130,8 @@ def _place(details: ErrorDetails, data: Any) -> Location:
     return tuple(place)
 
 
-def _field(place: Location) -> str:
+def field_name(place: Location) -> str:
+    """A field as messages name it: `wake.models[0].model`."""
     text = ""
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from daemon.documents import Document
+    from daemon.readiness import Obstacle
+
 EPILOG = """\b
 Examples:
-  porter config check /etc/porter/config.yaml     is it right?
+  porter config check /etc/porter/config.yaml     could porter run start with it?
   porter config show > config.yaml                start one of your own
   porter config show --json | jq .wake            for scripts
 """
@@ -30,26 +36,38 @@ def command() -> None:
 @command.command()
 @FILE
 def check(path: Path | None) -> None:
-    """Check a configuration and the models that it names.
+    """Check whether porter run could start with a configuration, on this machine.
+
+    Looks at the models, classes and false match rates of the parts that are switched on:
+    audio.enabled, wake.enrolled.enabled (if words are enrolled, or the file names an encoder),
+    camera.enabled, and with the camera light.enabled and objects.enabled. Models are checked by
+    card and checksum; porter doctor runs them, too.
 
     Prints one line for each problem: file, line, field, and what would be right. Exit code 78 when
-    the configuration is wrong, 65 when a model is.
+    the configuration is wrong, 65 when a model is, 67 when an enrolled word is.
     """
-    from daemon.cards import load_wake_card
+    from daemon import documents
     from daemon.config import load_daemon_config
-    from daemon.errors import ModelError
     from daemon.paths import find_config
+    from daemon.readiness import find_obstacles
 
     used = find_config(path)
-    problems = []
-    for each in load_daemon_config(used).wake.models:
-        try:
-            load_wake_card(each.model)
-        except ModelError as error:
-            problems.append(str(error))
-    if problems:
-        raise ModelError("\n".join(problems))
+    obstacles = find_obstacles(load_daemon_config(used))
+    if obstacles:
+        document = documents.read(used)
+        worst = max((each.error for each in obstacles), key=lambda error: error.exit_code)
+        lines = [line for each in obstacles for line in _lines(each, document)]
+        raise type(worst)("\n".join(lines))
     click.echo(f"{used}: all right")
+
+
+def _lines(obstacle: Obstacle, document: Document) -> Iterator[str]:
+    from daemon.validation import field_name
+
+    name = field_name(obstacle.setting)
+    place = f"{document.path}:{document.line(obstacle.setting)}: {name}: "
+    for line in str(obstacle.error).splitlines():
+        yield place + line.removeprefix(f"{name}: ")
 
 
 @command.command()

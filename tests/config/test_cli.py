@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from daemon.cli.main import COMMANDS
 from daemon.config import Config, load_config
 from daemon.paths import default_config
 from tests.models import write_tone_model
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
 
 CARD = """\
 kind: wake
@@ -107,6 +110,71 @@ def test_check_looks_at_the_models(models):
     done = porter("config", "check", models / "config.yaml", PORTER_MODELS=str(models))
     assert (done.returncode, done.stdout) == (65, "")
     assert re.fullmatch(r"porter: error: .*hello\.onnx: damaged or not the file .*\n", done.stderr)
+
+
+SEEING = {"camera": {"enabled": True}}
+LIT = {"light": {"enabled": True}} | SEEING
+
+
+@pytest.mark.parametrize(
+    ("sections", "code", "told"),
+    [
+        ({"wake": {"models": [{"model": "nope"}]}}, 65, "wake.models[0].model: nope: no such"),
+        ({"wake": {"enrolled": {"encoder": "nope"}}}, 65, "wake.enrolled.encoder: nope: no such"),
+        ({"wake": {"enrolled": {"encoder": "face"}}}, 65, "wake.enrolled.encoder: "),
+        (SEEING | {"faces": {"encoder": "nope"}}, 65, "faces.encoder: nope: no such model"),
+        (SEEING | {"faces": {"detector": "nope"}}, 65, "faces.detector: nope: no such model"),
+        (SEEING | {"faces": {"fmr": 1e-5}}, 78, "faces.fmr: model face has no threshold for 1e-05"),
+        (SEEING | {"faces": {"fmr": 1e-6}}, 78, "faces.fmr: model face has no threshold for 1e-06"),
+        (
+            LIT | {"light": {"enabled": True, "night": {"fmr": 1e-5}}},
+            78,
+            "light.night.fmr: model face has no threshold for 1e-05",
+        ),
+        (LIT | {"light": {"enabled": True, "model": "nope"}}, 65, "light.model: nope: no such"),
+        (
+            SEEING | {"objects": {"enabled": True, "model": "nope"}},
+            65,
+            "objects.model: nope: no such model",
+        ),
+        (
+            SEEING | {"objects": {"enabled": True, "classes": ["parcel"]}},
+            78,
+            "objects.classes: model objects does not know 'parcel'",
+        ),
+    ],
+)
+def test_check_refuses_what_the_daemon_would_not_start_with(tmp_path, sections, code, told):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(sections))
+    done = porter("config", "check", path, PORTER_MODELS=str(MODELS), STATE_DIRECTORY=str(tmp_path))
+    assert (done.returncode, done.stdout) == (code, "")
+    assert re.match(rf"porter: error: {re.escape(str(path))}:\d+: {re.escape(told)}", done.stderr)
+
+
+def test_check_names_every_obstacle_and_its_line(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("camera: {enabled: true}\nfaces:\n  fmr: 1.0e-06\n  detector: nope\n")
+    done = porter("config", "check", path, PORTER_MODELS=str(MODELS))
+    assert done.returncode == 78
+    assert re.findall(r"yaml:(\d): ([\w.]+):", done.stderr) == [
+        ("4", "faces.detector"),
+        ("3", "faces.fmr"),
+    ]
+
+
+def test_check_leaves_what_is_switched_off(tmp_path):
+    path = tmp_path / "config.yaml"
+    off = {
+        "audio": {"enabled": False},
+        "wake": {"models": [{"model": "nope"}]},
+        "faces": {"encoder": "nope"},
+        "light": {"enabled": True, "model": "nope"},
+        "objects": {"model": "nope", "classes": ["parcel"]},
+    }
+    path.write_text(yaml.safe_dump(off))
+    done = porter("config", "check", path, PORTER_MODELS=str(MODELS))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_show_prints_what_loads_to_the_same(tmp_path):

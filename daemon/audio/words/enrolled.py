@@ -63,7 +63,7 @@ def open_enrolled(wanted: EnrolledConfig, cards: Sequence[WakeCard]) -> Enrolled
         return None
     encoder = open_word_encoder(wanted.encoder)
     host = find_host(encoder.card, cards)
-    _distinct(words, cards)
+    check_names(words, cards)
     present = [word for word in words if word.encoder == encoder.card.id]
     for word in words:
         if word not in present:
@@ -89,6 +89,11 @@ def open_enrolled(wanted: EnrolledConfig, cards: Sequence[WakeCard]) -> Enrolled
     )
 
 
+def is_needed(wanted: EnrolledConfig, words: Sequence[Word]) -> bool:
+    """Whether the network that compares words must be there: for words, or because it is named."""
+    return wanted.enabled and bool(words or "encoder" in wanted.model_fields_set)
+
+
 def find_host(card: WordEncoderCard, cards: Sequence[WakeCard]) -> WakeCard:
     """The wake model that has the trunk of the network.
 
@@ -103,6 +108,21 @@ def find_host(card: WordEncoderCard, cards: Sequence[WakeCard]) -> WakeCard:
         f"{card.path}: compares words on trunk {card.trunk}, but {have}; train it again on that "
         "trunk (porter-export wordembed), or set wake.enrolled.enabled: false"
     )
+
+
+def check_names(words: Sequence[Word], cards: Sequence[WakeCard]) -> None:
+    """Whether the enrolled words have names of their own.
+
+    Raises:
+        WordError: one has the name of a trained word.
+    """
+    trained = {word.word.casefold(): card.name for card in cards for word in card.words}
+    for word in words:
+        if word.name.casefold() in trained:
+            raise WordError(
+                f"{word.name}: enrolled, and a word of the model {trained[word.name.casefold()]}, "
+                f"too; keep one: porter words remove {shown(word.name)}"
+            )
 
 
 def _is_whole(word: Word, dimension: int) -> bool:
@@ -127,13 +147,3 @@ def _decided(word: Word, wanted: EnrolledConfig) -> WakeWord:
     return (
         decided.model_copy(update=override.model_dump(exclude_none=True)) if override else decided
     )
-
-
-def _distinct(words: Sequence[Word], cards: Sequence[WakeCard]) -> None:
-    trained = {word.word.casefold(): card.name for card in cards for word in card.words}
-    for word in words:
-        if word.name.casefold() in trained:
-            raise WordError(
-                f"{word.name}: enrolled, and a word of the model {trained[word.name.casefold()]}, "
-                f"too; keep one: porter words remove {shown(word.name)}"
-            )
