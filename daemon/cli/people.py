@@ -120,6 +120,8 @@ def wrong(path: Path | None, name: str, what: str | None, clear: bool) -> None:
     The face becomes a decoy: whoever is about as near to it as to NAME is not let in any more. An
     event can be named for seven days.
     """
+    from daemon.errors import PersonError
+    from daemon.people.enrolment import repeated
     from daemon.people.mistakes import decoy_of_event, decoy_of_picture
     from daemon.vision.examination import open_examiner
 
@@ -136,6 +138,10 @@ def wrong(path: Path | None, name: str, what: str | None, clear: bool) -> None:
             if Path(what).exists()
             else decoy_of_event(gallery, person.name, what)
         )
+        for known in gallery.templates(decoy.encoder, person=person.name):
+            if repeated(decoy, [known]):
+                whose = "a decoy already" if known.role == "decoy" else f"{person.name}'s own"
+                raise PersonError(f"{what}: the same picture as {known.source}, which is {whose}")
         gallery.add_decoy(name, decoy)
     click.echo(f"{person.name}: the face is a decoy now")
 
@@ -273,8 +279,11 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
         return said
     try:
         text = file.read_text().rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--passphrase-file: {file}: cannot be read: {error}") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"--passphrase-file: {file}: cannot be read: {reason}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--passphrase-file: {file}: is no text; write it in UTF-8") from None
     if not text:
-        raise ConfigError(f"--passphrase-file: {file}: is empty")
+        raise ConfigError(f"--passphrase-file: {file}: is empty; write the passphrase into it")
     return text

@@ -120,7 +120,7 @@ def merge(gallery: Gallery, person: Exported, *, force: bool, apart: float) -> s
         if not person.templates:
             return "left out: without a template"
         gallery.enrol(person.name, person.templates, person.schedule)
-        return f"new, {len(person.templates)} templates"
+        return f"new, {_counted(person.templates)}"
     known = gallery.templates(person=here.name)
     there = {(each.encoder, each.role, each.vector.tobytes()) for each in known}
     new = [
@@ -132,10 +132,20 @@ def merge(gallery: Gallery, person: Exported, *, force: bool, apart: float) -> s
         return "left out: looks like somebody else of the same name here; --force takes both as one"
     if new:
         gallery.enrol(here.name, new)
-    report = f"known, {len(new)} templates added"
+    report = f"known, {_counted(new)} added" if new else "known, nothing new"
     if person.schedule not in (ALWAYS, here.schedule):
         report += f"; keeps its schedule ({here.schedule}), the file has {person.schedule}"
     return report
+
+
+def _counted(templates: Sequence[Template]) -> str:
+    """`3 templates and 1 decoy`."""
+    words = []
+    for role, name in (("own", "template"), ("decoy", "decoy")):
+        count = sum(each.role == role for each in templates)
+        if count or role == "own":
+            words.append(f"{count} {name}{'' if count == 1 else 's'}")
+    return " and ".join(words)
 
 
 def _look_different(new: Sequence[Template], known: Sequence[Template], apart: float) -> bool:

@@ -283,8 +283,9 @@ class Recognizer:
                     )
                 )
         else:
-            nearest = "nobody is known" if match.score is None else f"score {match.score:.3f}"
-            message = f"{nearest}, at most {match.threshold:.3f} is a match"
+            message = "nobody is known"
+            if match.score is not None:
+                message = f"score {match.score:.3f}, below {match.threshold:.3f} is a match"
             self._tell(inputs.Unknown(track=track.number, message=message))
             if visitor.probe is not None:
                 visitor.stranger = visitor.probe, frame.taken, match.score

@@ -225,8 +225,32 @@ def test_that_was_not_me(place: Place) -> None:
     assert "unsure, decoy: Ada" in said.out
     assert place("verify", "Ada", place.photo("ada", 1)).code == 0
     assert listed(place)[0]["decoys"] == 1
+    again = place("people", "not", "Ada", stranger)
+    assert (again.code, again.out) == (67, "")
+    assert "the same picture as stranger.png, which is a decoy already" in again.err
+    mistake = place("people", "not", "Ada", place.folder / "Ada-0.png")
+    assert mistake.code == 67
+    assert "which is Ada's own" in mistake.err
+    assert listed(place)[0]["decoys"] == 1
     assert place("people", "not", "Ada", "--clear").out == "Ada: 1 decoy forgotten\n"
     assert place("verify", "Ada", stranger).code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "is empty; write the passphrase into it"),
+        (b"\xff", "is no text; write it in UTF-8"),
+    ],
+)
+def test_a_passphrase_file_that_is_none(place: Place, content: bytes | None, reason: str) -> None:
+    secret = place.folder / "secret.txt"
+    if content is not None:
+        secret.write_bytes(content)
+    said = place("people", "export", place.folder / "out", "--passphrase-file", secret)
+    assert said.code == 78
+    assert f"error: --passphrase-file: {secret}: {reason}\n" in said.err
 
 
 def test_that_event_was_not_me(place: Place) -> None:
@@ -316,12 +340,12 @@ def test_people_travel_to_another_device(
     monkeypatch.setenv("STATE_DIRECTORY", str(place.folder / "elsewhere"))
     said = place("people", "import", file, input="correct horse\n")
     assert said.code == 0
-    assert "Ada: new, 3 templates\nBob: new, 4 templates\n" in said.out
+    assert "Ada: new, 3 templates\nBob: new, 3 templates and 1 decoy\n" in said.out
     without_time = [{k: v for k, v in each.items() if k != "created"} for each in listed(place)]
     assert without_time == [{k: v for k, v in each.items() if k != "created"} for each in before]
     assert place("identify", place.photo("ada", 1)).code == 0
     said = place("people", "import", file, "--passphrase-file", secret)
-    assert "Ada: known, 0 templates added\n" in said.out
+    assert "Ada: known, nothing new\n" in said.out
 
 
 def test_conflicts_of_an_import_are_reported(

@@ -173,7 +173,7 @@ def test_an_unknown_face_is_unknown_and_says_how_far_it_is() -> None:
     (found,) = world.of(FaceUnknown)
     assert found.score == pytest.approx(2.0)
     assert not world.of(inputs.Recognized)
-    assert "at most 0.900 is a match" in world.of(inputs.Unknown)[0].message
+    assert "below 0.900 is a match" in world.of(inputs.Unknown)[0].message
 
 
 def test_between_two_people_nothing_is_decided() -> None:
