@@ -145,7 +145,7 @@ class _Vectors:
 
 class _Porter:
     def __init__(self, model: str, encoder: str) -> None:
-        self.encoder: WordEncoder = open_word_encoder(encoder)
+        self.encoder: WordEncoder = open_word_encoder(encoder, [CPU])
         self.model: WakeModel = open_wake_model(load_wake_card(model), [CPU])
         self.enroller = Enroller(self.model, self.encoder)
         self.scale = self.encoder.scale()

@@ -172,7 +172,7 @@ def open_detectors(config: Config) -> list[Detector]:
     """
     providers = choose_providers(config.inference.provider)
     cards = [load_wake_card(each.model) for each in config.wake.models]
-    enrolled = open_enrolled(config.wake.enrolled, cards)
+    enrolled = open_enrolled(config.wake.enrolled, cards, providers, config.inference.threads)
     return [
         _open(config, each, card, providers, enrolled.on(card) if enrolled else None)
         for each, card in zip(config.wake.models, cards)

@@ -234,9 +234,11 @@ def _enroller(config: Config, provider: Provider | None) -> Enroller:
     from daemon.cards import load_wake_card
     from daemon.cli.pictures import choose
 
-    encoder = open_word_encoder(config.wake.enrolled.encoder)
+    providers = choose(provider, config.inference.provider)
+    threads = config.inference.threads
+    encoder = open_word_encoder(config.wake.enrolled.encoder, providers, threads)
     host = find_host(encoder.card, [load_wake_card(each.model) for each in config.wake.models])
-    return Enroller(open_wake_model(host, choose(provider, config.inference.provider)), encoder)
+    return Enroller(open_wake_model(host, providers, threads), encoder)
 
 
 def _not_trained(name: str, config: Config) -> None:

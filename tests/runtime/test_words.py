@@ -18,9 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.audio.words.encoder import open_word_encoder
+from daemon.audio.words.enrolled import open_enrolled
 from daemon.audio.words.listener import WordListener
 from daemon.audio.words.store import Store, Take, Word
 from daemon.audio.words.takes import Fault, Recording, check
+from daemon.cards import load_wake_card
+from daemon.cli import words
+from daemon.config import Config, EnrolledConfig
+from daemon.errors import ModelError
+from daemon.inference import CPU, CUDA
 from export.data.speech import Utterance, say
 from tests.runtime.process import Daemon, base_environment, events, porter
 from tests.sounds import RATE, write
@@ -301,7 +307,7 @@ def test_an_encoder_of_another_trunk_is_refused(
 @given(cuts=st.lists(st.integers(1, 39), unique=True, max_size=39).map(sorted))
 @settings(max_examples=15, deadline=None)
 def test_any_chunking_gives_the_same_scores(cuts: list[int]) -> None:
-    encoder = open_word_encoder("wordembed")
+    encoder = open_word_encoder("wordembed", [CPU])
     rng = np.random.default_rng(0)
     sound = rng.normal(0, 1, (40, encoder.column.shape[1])).astype(np.float32)
     window = sound[5 : 5 + encoder.card.window]
@@ -328,7 +334,7 @@ def test_any_chunking_gives_the_same_scores(cuts: list[int]) -> None:
 
 
 def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
-    encoder = open_word_encoder("wordembed")
+    encoder = open_word_encoder("wordembed", [CPU])
     columns = np.ones((encoder.card.window + 1, encoder.column.shape[1]), np.float32)
     vectors = encoder.embed(columns)
     word = Word(
@@ -346,3 +352,24 @@ def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
 
     assert store.names() == ["hello porter"]
     np.testing.assert_array_equal(store.get("Hello  Porter").templates, word.templates)
+
+
+def test_the_encoder_runs_where_the_other_models_do(
+    home: dict[str, str], takes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(home, takes)
+    asked: list[tuple[list[str], int]] = []
+
+    def refuse(path: Path, providers: list[str], threads: int) -> None:
+        asked.append((providers, threads))
+        raise ModelError(str(path))
+
+    monkeypatch.setattr("daemon.audio.words.encoder.open_session", refuse)
+    monkeypatch.setattr("daemon.cli.pictures.choose", lambda *_: [CUDA, CPU])
+    monkeypatch.setenv("STATE_DIRECTORY", home["STATE_DIRECTORY"])
+    with pytest.raises(ModelError):
+        open_enrolled(EnrolledConfig(), [load_wake_card("activate")], [CUDA, CPU], 2)
+    with pytest.raises(ModelError):
+        words._enroller(Config(), "cuda")
+
+    assert asked == [([CUDA, CPU], 2), ([CUDA, CPU], 1)]

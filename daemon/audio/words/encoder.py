@@ -15,7 +15,7 @@ from daemon.audio.words.cards import WordEncoderCard
 from daemon.audio.words.likeness import Scale
 from daemon.cards import check_files, check_metadata, find_card, read_card
 from daemon.errors import ModelError
-from daemon.inference import CPU, open_session
+from daemon.inference import CUDA, open_session
 from daemon.people.normalisation import load_cohort
 
 if TYPE_CHECKING:
@@ -35,14 +35,18 @@ class WordEncoder:
         """(m, dimension) of length 1: other sounds."""
         self.column = np.zeros((1, session.get_inputs()[0].shape[1]), np.float32)
         """What :meth:`run` looks at, (1, width); filled by the caller."""
+        self.provider: str = session.get_providers()[0]
+        """Execution provider that runs the graph."""
         self._session = session
         self._features = np.zeros((1, card.dimension // card.window), np.float32)
+        self._on_gpu = self.provider == CUDA
         # Bound once: the steps of a stream are the hot path.
         self._binding = session.io_binding()
         value = ort.OrtValue.ortvalue_from_numpy
-        self._values = value(self.column), value(self._features)
-        self._binding.bind_ortvalue_input("columns", self._values[0])
-        self._binding.bind_ortvalue_output("features", self._values[1])
+        self._value = value(self.column, "cuda" if self._on_gpu else "cpu")
+        self._given = value(self._features, "cpu")
+        self._binding.bind_ortvalue_input("columns", self._value)
+        self._binding.bind_ortvalue_output("features", self._given)
 
     def scale(self) -> Scale:
         """The scale of its likenesses."""
@@ -50,6 +54,8 @@ class WordEncoder:
 
     def run(self) -> Array:
         """The features, (dimension / window,), of `column`; overwritten by the next run."""
+        if self._on_gpu:
+            self._value.update_inplace(self.column)
         self._session.run_with_iobinding(self._binding)
         features: Array = self._features[0]
         return features
@@ -71,17 +77,20 @@ class WordEncoder:
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
-def open_word_encoder(model: str, threads: int = 1) -> WordEncoder:
+def open_word_encoder(model: str, providers: list[str], threads: int = 1) -> WordEncoder:
     """Load the network by the name or path of its card, and check that it is what the card says.
 
-    It runs on the processor: a step is too little work for anything else.
+    Args:
+        model: name or path.
+        providers: execution providers in the order of preference.
+        threads: of the processor, for one run.
 
     Raises:
         ModelError: it is missing, damaged, or another kind of model.
     """
     card = read_card(find_card(model), WordEncoderCard)
     check_files(card)
-    session = open_session(card.path, [CPU], threads)
+    session = open_session(card.path, providers, threads)
     check_metadata(card, session.get_modelmeta().custom_metadata_map)
     taken = {each.name: len(each.shape) for each in session.get_inputs()}
     given = {each.name: each.shape[1:] for each in session.get_outputs()}

@@ -42,12 +42,16 @@ class Enrolled:
         return self if card is self.host else None
 
 
-def open_enrolled(wanted: EnrolledConfig, cards: Sequence[WakeCard]) -> Enrolled | None:
+def open_enrolled(
+    wanted: EnrolledConfig, cards: Sequence[WakeCard], providers: list[str], threads: int = 1
+) -> Enrolled | None:
     """Load the enrolled words and the network that compares them; None if there are none.
 
     Args:
         wanted: what is configured.
         cards: of the wake models.
+        providers: execution providers in the order of preference.
+        threads: of the processor, for one run.
 
     Raises:
         ModelError: the network is missing or damaged, or was trained on another trunk than any of
@@ -61,7 +65,7 @@ def open_enrolled(wanted: EnrolledConfig, cards: Sequence[WakeCard]) -> Enrolled
         log.warning("%s; it is not listened for", each.message)
     if not (words := store.words()):
         return None
-    encoder = open_word_encoder(wanted.encoder)
+    encoder = open_word_encoder(wanted.encoder, providers, threads)
     host = find_host(encoder.card, cards)
     check_names(words, cards)
     present = [word for word in words if word.encoder == encoder.card.id]
