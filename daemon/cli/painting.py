@@ -18,7 +18,7 @@ from daemon.vision.footage import SUFFIXES as VIDEOS
 from daemon.vision.footage import Footage
 from daemon.vision.frames import Image
 from daemon.vision.pictures import list_pictures, read_image
-from daemon.vision.style.fast import Painter, open_painter
+from daemon.vision.style.fast import Painter, bearable_size, open_painter
 from daemon.vision.style.gradient import Loss, open_gradient
 from daemon.vision.style.optimise import require_scipy
 from daemon.vision.style.transfer import Manner, Painting, Transfer
@@ -147,10 +147,13 @@ def _paint_one(
 ) -> None:
     began = time.perf_counter()
     if content.suffix.lower() not in VIDEOS:
-        write_image(place, painter.paint(read_image(content), size, colours=colours))
+        image = read_image(content)
+        size = size or _bearable(content, image.shape[0], image.shape[1])
+        write_image(place, painter.paint(image, size, colours=colours))
         report.add(content, place, time.perf_counter() - began)
         return
     footage = Footage(content)
+    size = size or _bearable(content, *footage.shape)
     count = 0
 
     def counted(pictures: Iterator[Image]) -> Iterator[Image]:
@@ -166,6 +169,18 @@ def _paint_one(
     finally:
         if count:
             report.add(content, place, time.perf_counter() - began, pictures=count)
+
+
+def _bearable(content: Path, height: int, width: int) -> int | None:
+    """The size to which a content is reduced for memory, which is said; None: it stays."""
+    size = bearable_size(height, width)
+    if size is not None:
+        click.echo(
+            f"{content}: reduced from {max(height, width)} to {size} pixels, the longest side, so "
+            "that memory stays below 2 GiB; --size goes beyond",
+            err=True,
+        )
+    return size
 
 
 def _watched(

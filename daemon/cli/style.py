@@ -46,7 +46,7 @@ written.
     "--size",
     type=click.IntRange(64, 4096),
     help="Pixels of the longest side, at most 1024 without --fast. [default: 512; with --fast as "
-    "the content]",
+    "the content, but of 2.56 megapixels at most: above, memory goes beyond 2 GiB]",
 )
 @click.option("--steps", type=click.IntRange(1, 10_000), default=300, show_default=True)
 @click.option(
@@ -61,8 +61,9 @@ written.
 @click.option("--smooth-weight", type=Number(0, 1e6), help="Higher: less grainy.")
 @click.option(
     "--style-size",
-    type=click.IntRange(32, 2048),
-    help="Pixels of the longest side of STYLE; less: finer strokes. [default: as --size]",
+    type=click.IntRange(32, 1024),
+    help="Pixels of the longest side of STYLE, at most 1024 for memory; less: finer strokes. "
+    "[default: as --size]",
 )
 @click.option(
     "--optimiser", type=click.Choice(["lbfgs", "adam"]), default="lbfgs", show_default=True

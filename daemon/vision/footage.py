@@ -27,6 +27,8 @@ class Footage:
         self._source.open()
         self.rate = self._source.rate
         """Pictures a second."""
+        self.shape = self._source.shape
+        """Height and width, as the header says."""
         self.length = max(0, self._source.promised)
         """Pictures that its header promises."""
 

@@ -36,6 +36,8 @@ class VideoSource:
         self._buffers: list[Image | None] = [None] * BUFFERS
         self._slot = 0
         self._number = 0
+        self.shape = (0, 0)
+        """Height and width, once it is open; (0, 0) if the file does not say."""
         self.rate = 25.0
         """Pictures a second, once it is open."""
         self.promised = 0
@@ -60,6 +62,7 @@ class VideoSource:
         self.rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
         width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        self.shape = (height, width)
         self.description = f"{self._path} ({width} x {height}, {self.rate:g} pictures a second)"
         self.promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._started, self._started_wall = time.monotonic(), time.time()

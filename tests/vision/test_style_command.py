@@ -159,6 +159,7 @@ def test_an_interruption_keeps_the_best_so_far(models, room):
         (["content.png", "--fast", "negative", "--steps", "3"], 2, "--steps: not with --fast"),
         (["content.png"], 2, "give CONTENT and STYLE"),
         (["content.png", "style.png", "--init", "noise", "--seed", "-1"], 2, "--seed"),
+        (["content.png", "style.png", "--style-size", "1025"], 2, "--style-size"),
         (["content.png", "style.png", "--style-weight", "nan"], 2, "'nan' is no number"),
         (["content.png", "style.png", "--size", "2000"], 2, "at most 1024"),
         (["content.png", "style.png", "-o", "painted.gif"], 74, "no picture's name"),
@@ -202,6 +203,23 @@ def test_what_is_read_is_never_painted_over(room, arguments, out):
     assert found.exit_code == 2, found.output
     assert "choose another name or folder with -o" in " ".join(found.output.split())
     assert {each: each.read_bytes() for each in room.rglob("*.*")} == before
+
+
+def test_a_large_content_is_reduced_unless_a_size_is_given(room, models, monkeypatch):
+    monkeypatch.setenv("PORTER_MODELS", str(models))
+    monkeypatch.setattr("daemon.vision.style.fast.MOST_PIXELS", 60 * 40)
+    film = write_video(room / "walk.avi", [scene(each, 90, 60) for each in range(2)])
+    still = room / "content.png"
+    base = ["--fast", "negative", str(still), str(film), "-o", str(room / "out")]
+    found = CliRunner().invoke(command, base)
+    assert found.exit_code == 0, found.output
+    for each in (still, film):
+        assert f"{each}: reduced from 90 to 60 pixels" in found.stderr
+    assert cv2.imread(str(room / "out/content.jpg")).shape == (40, 60, 3)
+    assert cv2.VideoCapture(str(room / "out/walk.mp4")).read()[1].shape == (40, 60, 3)
+    found = CliRunner().invoke(command, [*base, "--size", "90"])
+    assert "reduced" not in found.stderr
+    assert cv2.imread(str(room / "out/content.jpg")).shape == (60, 90, 3)
 
 
 def test_help_names_networks_that_ship():

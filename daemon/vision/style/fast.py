@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 SMALLEST = 16
 """Pixels of a side that the network needs: it mirrors the edges at a quarter of the size."""
+MOST_PIXELS = 1_600**2
+"""Of a painting whose size nobody has chosen: memory stays below 2 GiB."""
+
+
+def bearable_size(height: int, width: int) -> int | None:
+    """Pixels of the longest side to which a picture is reduced for memory; None: it stays."""
+    if height * width <= MOST_PIXELS:
+        return None
+    return max(1, int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5))
 
 
 class Painter:
@@ -37,9 +46,11 @@ class Painter:
 
         Args:
             image: (h, w, 3) BGR, uint8.
-            size: pixels of the longest side of the painting; as the picture's if None.
+            size: pixels of the longest side of the painting; if None as the picture's, or what
+                :func:`bearable_size` says.
             colours: keep those of the picture, and take only light and dark from the painting.
         """
+        size = size or bearable_size(*image.shape[:2])
         if size is not None:
             image = scaled(image, size)
         margin = max(0, -(-(SMALLEST - min(image.shape[:2])) // 2))
