@@ -30,7 +30,10 @@ from export.squeezenet import load as load_teacher
 
 NAME = "objects"
 VERSION = "1"
-LICENCE = "MIT (Porter)"
+LICENCE = (
+    "research and evaluation: the photographs that it was trained on are their photographers'; for "
+    "production train on pictures you have rights to (porter-export objects)"
+)
 SUMMARY = {
     "v1": "Twelve kinds of objects in a picture: YOLO v1's single grid and published loss",
     "multi": "Twelve kinds of objects in a picture: three scales, anchor-free, one stage",

@@ -112,8 +112,8 @@ def train(
             return v1_loss(predicted.float(), batch)
         return multi_loss(predicted.float(), cells, batch)
 
-    def save(mean: nn.Module) -> None:
-        save_weights(mean, recipe, log.with_suffix(".pt"))
+    def save(mean: nn.Module, steps: int) -> None:
+        save_weights(mean, recipe, log.with_suffix(".pt"), steps)
 
     if imitated is not None and isinstance(network, MultiScale):
         teacher = Teacher(imitated, device)
@@ -125,9 +125,9 @@ def train(
             apart = torch.stack([difference(own, other) for own, other in pairs]).mean()
             return loss(batch, codes) + recipe.imitation * apart
 
-        def save_detector(mean: nn.Module) -> None:
+        def save_detector(mean: nn.Module, steps: int) -> None:
             assert isinstance(mean, Apprentice)
-            save(mean.detector)
+            save(mean.detector, steps)
 
         learnt = _learn(
             apprentice.to(device), recipe, pictures, loss_beside_the_teacher, save_detector, log
@@ -157,9 +157,9 @@ def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, folder: Pat
         answer = nn.functional.cross_entropy(predicted[1], logits.softmax(1))
         return answer + (predicted[0] - features).square().mean()
 
-    def save(mean: nn.Module) -> None:
+    def save(mean: nn.Module, steps: int) -> None:
         assert isinstance(mean, _Student)
-        save_weights(mean.backbone, recipe, folder / "backbone.pt")
+        save_weights(mean.backbone, recipe, folder / "backbone.pt", steps)
 
     mean = _learn(student, recipe, pictures.to(device), loss, save, folder / "backbone")
     assert isinstance(mean, _Student)
@@ -188,15 +188,16 @@ def prepare(seed: int) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def save_weights(network: nn.Module, recipe: Recipe, path: Path) -> None:
-    """Write weights (float16) and recipe, whole or not at all."""
+def save_weights(network: nn.Module, recipe: Recipe, path: Path, steps: int) -> None:
+    """Write weights (float16), recipe and steps taken, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         name: value.half() if value.is_floating_point() else value
         for name, value in network.state_dict().items()
     }
     partial = path.with_suffix(".tmp")
-    torch.save({"weights": state, "recipe": asdict(recipe)}, partial)
+    described = asdict(recipe) | {"steps_taken": steps}
+    torch.save({"weights": state, "recipe": described}, partial)
     partial.replace(path)
 
 
@@ -227,7 +228,7 @@ def _learn(
     recipe: Recipe,
     pictures: Pictures,
     loss: Callable[..., Tensor],
-    save: Callable[[nn.Module], None],
+    save: Callable[[nn.Module, int], None],
     log: Path,
 ) -> nn.Module:
     device = pictures.images.device
@@ -262,9 +263,9 @@ def _learn(
             bar.update()
             if time.monotonic() - saved > SAVE_SECONDS:
                 saved = time.monotonic()
-                save(mean.network)
+                save(mean.network, step)
                 _note(log, step, progress(), running)
-    save(mean.network)
+    save(mean.network, step)
     _note(log, step, progress(), running)
     return mean.network
 
