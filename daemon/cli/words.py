@@ -86,7 +86,11 @@ def list_(as_json: bool) -> None:
 @click.option("--microphone", is_flag=True, help="Record three takes now.")
 @click.option("--device", metavar="NAME", help="With --microphone: which one.")
 @click.option("--keep", is_flag=True, help="Keep the recordings, too, not only vectors of them.")
-@click.option("--force", is_flag=True, help="Also takes that are unlike the others.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also takes that are unlike the others; two from the microphone do.",
+)
 @json_option
 @provider_option
 @config_option
@@ -118,19 +122,16 @@ def enroll(
     enroller = _enroller(config, provider)
     _not_trained(name, config)
     faults: list[Fault] = []
-    recordings = (
-        _from_microphone(config, name, faults) if microphone else _from_files(given, faults)
-    )
-    takes = [enroller.encode(each) for each in recordings]
-    if not force:
-        takes, unlike = enroller.sort_out(takes)
-        for fault in unlike:
-            _report(fault)
-        faults += unlike
-        if unlike:
-            click.echo("  --force takes them all the same", err=True)
-    if len(takes) < LEAST_TAKES:
-        few = f"{counted(len(takes), 'recording')} accepted, at least {LEAST_TAKES} are needed"
+    if microphone:
+        takes = _from_microphone(config, name, enroller, faults, force)
+    else:
+        takes = [enroller.encode(each) for each in _from_files(given, faults)]
+        takes = takes if force else _alike(enroller, takes, faults)
+    if len(takes) < TAKES and any(each.reason == "unlike" for each in faults):
+        click.echo("  --force takes those that are unlike the others all the same", err=True)
+    needed = TAKES if microphone and not force else LEAST_TAKES
+    if len(takes) < needed:
+        few = f"{counted(len(takes), 'recording')} accepted, at least {needed} are needed"
         raise SourceError(f"{name}: not enrolled: {few}")
     word = enroller.word(name, takes)
     store = open_store()
@@ -255,18 +256,29 @@ def _report(fault: Fault) -> None:
     click.echo(f"  {fault.source}: left out: {fault.message}", err=True)
 
 
+def _alike(enroller: Enroller, takes: list[Encoded], faults: list[Fault]) -> list[Encoded]:
+    """The takes that are like the others; those that are not are reported."""
+    alike, unlike = enroller.sort_out(takes)
+    for fault in unlike:
+        _report(fault)
+    faults += unlike
+    return alike
+
+
 def _from_files(given: tuple[Path, ...], faults: list[Fault]) -> list[Recording]:
     from daemon.audio.recordings import list_recordings, read_recording
-    from daemon.audio.words.takes import Fault, check
+    from daemon.audio.words.takes import Fault, Recording, check, check_new
     from daemon.errors import SourceError
 
-    found = []
+    found: list[Recording] = []
     with progress(list_recordings(given), "reading") as bar:
         for file in bar:
             try:
                 taken = check(file.name, read_recording(file, LONGEST_FILE))
             except SourceError as error:
                 taken = Fault(str(file), "unreadable", str(error).removeprefix(f"{file}: "))
+            if isinstance(taken, Recording):
+                taken = check_new(taken, found)
             if isinstance(taken, Fault):
                 _report(taken)
                 faults.append(taken)
@@ -275,24 +287,34 @@ def _from_files(given: tuple[Path, ...], faults: list[Fault]) -> list[Recording]
     return found
 
 
-def _from_microphone(config: Config, name: str, faults: list[Fault]) -> list[Recording]:
+def _from_microphone(
+    config: Config, name: str, enroller: Enroller, faults: list[Fault], force: bool
+) -> list[Encoded]:
+    """Takes that are good and, without `force`, alike: as many as are wanted, or those there are.
+
+    What is left out is asked for again.
+    """
     from daemon.audio.sources import make_source
     from daemon.audio.words.booth import listen
-    from daemon.audio.words.takes import Fault, check
+    from daemon.audio.words.takes import Fault, check, check_new
 
     source = make_source(config.audio)
     source.open()
-    found: list[Recording] = []
+    found: list[Encoded] = []
     try:
         for attempt in range(1, ATTEMPTS + 1):
             click.echo(f"say: {name}  ({len(found) + 1} of {TAKES}) ...", err=True)
             taken = check(f"take {attempt}", listen(source))
+            if not isinstance(taken, Fault):
+                taken = check_new(taken, [each.recording for each in found])
             if isinstance(taken, Fault):
                 _report(taken)
                 faults.append(taken)
                 continue
-            found.append(taken)
             click.echo(f"  heard {taken.speech.seconds:.2f} s", err=True)
+            found.append(enroller.encode(taken))
+            if len(found) == TAKES and not force:
+                found = _alike(enroller, found, faults)
             if len(found) == TAKES:
                 break
     finally:

@@ -189,6 +189,70 @@ def test_a_take_that_is_another_word_is_left_out(home: dict[str, str], takes: Pa
     assert len(facts["takes"]) == 3
 
 
+def test_a_copy_of_a_recording_is_no_other_take(
+    home: dict[str, str], takes: Path, tmp_path: Path
+) -> None:
+    copies = [tmp_path / f"{number}.wav" for number in range(3)]
+    for path in copies:
+        shutil.copy(takes / "porcupine-0.wav", path)
+
+    done = porter("words", "enroll", "porcupine", *copies, "--force", environment=home)
+
+    assert done.returncode == 66
+    assert done.stderr.count("left out: the same recording as 0.wav") == 2
+    assert "1 recording accepted, at least 2 are needed" in done.stderr
+
+
+def at_the_microphone(path: Path, *said: tuple[str, int]) -> Path:
+    """A configuration whose microphone is a file: a word in each block of two seconds."""
+    blocks = []
+    for word, number in said:
+        sound = spoken(word, number, before=0.25, after=0.0)
+        block = quiet(2.0, 10 + len(blocks))
+        block[: len(sound)] += sound
+        blocks.append(block)
+    write(path.with_suffix(".wav"), np.concatenate(blocks))
+    audio = {"source": "file", "path": str(path.with_suffix(".wav")), "pace": "fast"}
+    return write_config(path, {"audio": audio})
+
+
+def test_a_take_at_the_microphone_that_is_another_word_is_asked_for_again(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    said = [("porcupine", 0), ("porcupine", 1), ("umbrella", 0), ("porcupine", 2)]
+    config = at_the_microphone(tmp_path / "said.yaml", *said)
+
+    done = porter(
+        "words", "enroll", "porcupine", "--microphone", "--json", "--config", config,
+        environment=home,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert [(each["source"], each["reason"]) for each in facts["rejected"]] == [
+        ("take 3", "unlike")
+    ]
+    assert [each["source"] for each in facts["takes"]] == ["take 1", "take 2", "take 4"]
+    assert done.stderr.count("(3 of 3)") == 2
+
+
+def test_too_few_takes_at_the_microphone_that_are_alike_are_no_word(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    said = [("porcupine", 0), ("porcupine", 1), *[("umbrella", 0)] * 7]
+    config = at_the_microphone(tmp_path / "said.yaml", *said)
+    enroll = ["words", "enroll", "porcupine", "--microphone", "--config", config]
+
+    done = porter(*enroll, environment=home)
+    forced = porter(*enroll, "--force", environment=home)
+
+    assert done.returncode == 66
+    assert "porcupine: not enrolled: 2 recordings accepted, at least 3 are needed" in done.stderr
+    assert "--force" in done.stderr
+    assert forced.returncode == 0
+    assert "enrolled with 3 takes" in forced.stdout
+
+
 @pytest.mark.parametrize(
     ("reason", "change"),
     [

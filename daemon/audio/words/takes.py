@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ from daemon.audio.words.speech import Speech, find_speech
 Array = npt.NDArray[np.float32]
 Reason = Literal[
     "unreadable", "no speech", "too quiet", "noisy", "clipped", "cut off", "too short", "too long",
-    "unlike",
+    "unlike", "repeated",
 ]  # fmt: skip
 
 QUIETEST_DB = -50.0
@@ -90,3 +91,12 @@ def check(source: str, pcm: Array) -> Recording | Fault:
             ),
         )
     return Recording(source, pcm, speech)
+
+
+def check_new(taken: Recording, earlier: Iterable[Recording]) -> Recording | Fault:
+    """Whether a recording that passed is none that was taken before: a copy says nothing new."""
+    for other in earlier:
+        if np.array_equal(taken.pcm, other.pcm):
+            again = f"the same recording as {other.source}: say the word once more"
+            return Fault(taken.source, "repeated", again)
+    return taken
