@@ -31,7 +31,7 @@ from pydantic import ValidationError
 from daemon.door.settings import ControlConfig
 from daemon.errors import ControlError, PorterError
 from daemon.paths import state_directory
-from daemon.validation import Settings
+from daemon.validation import Settings, wanted
 
 log = logging.getLogger(__name__)
 
@@ -312,7 +312,12 @@ async def _answer(writer: asyncio.StreamWriter, answer: Result) -> None:
 
 
 def _mistakes(command: str, invalid: ValidationError) -> str:
-    return "; ".join(
-        f"{command}: {'.'.join(map(str, each['loc']))}: {each['msg']}"
-        for each in invalid.errors(include_url=False, include_input=False)[:5]
-    )
+    problems = []
+    for each in invalid.errors(include_url=False)[:5]:
+        said = each["msg"] if each["type"] in _PLAIN else f"must be {wanted(each)}"
+        problems.append(f"{command}: {'.'.join(map(str, each['loc']))}: {said}")
+    return "; ".join(problems)
+
+
+_PLAIN = {"problem", "nul", "missing", "extra_forbidden"}
+"""Kinds of mistakes whose own words say what to do."""

@@ -147,7 +147,7 @@ def _explain(errors: list[ErrorDetails], place: Location, model: type[BaseModel]
         return "is missing; it has no default"
     if "invalid_key" in kinds:
         return "names must be text; put the name in quotes"
-    wanted = list(dict.fromkeys(_wanted(details) for details in errors))
+    needed = list(dict.fromkeys(wanted(details) for details in errors))
     if first["type"] in ("problem", "nul"):
         return first["msg"]
     hint = ""
@@ -155,7 +155,7 @@ def _explain(errors: list[ErrorDetails], place: Location, model: type[BaseModel]
         allowed = [word.strip("'") for word in first["ctx"]["expected"].split("'")[1::2]]
         if close := get_close_matches(str(first["input"]), allowed, n=1):
             hint = f"; did you mean {close[0]!r}?"
-    return f"must be {' or '.join(wanted)}, not {shown(first['input'])}{hint}"
+    return f"must be {' or '.join(needed)}, not {shown(first['input'])}{hint}"
 
 
 _KINDS = {
@@ -165,6 +165,7 @@ _KINDS = {
     "finite_number": "a finite number",
     "string_type": "text",
     "string_too_short": "text that is not empty",
+    "string_unicode": "text in UTF-8",
     "too_short": "a list that is not empty",
     "is_instance_of": "a path",
     "list_type": "a list",
@@ -174,7 +175,8 @@ _KINDS = {
 }
 
 
-def _wanted(details: ErrorDetails) -> str:
+def wanted(details: ErrorDetails) -> str:
+    """What a value should have been, as in `must be text that is not empty`."""
     if details["type"] in _KINDS:
         return _KINDS[details["type"]]
     if details["type"] == "literal_error":

@@ -284,6 +284,8 @@ def test_orders_that_are_refused(tmp_path):
         claim = await ask("claim", "ada")
         assert claim[0] == 1
         assert claim[2] == "porter: error: claims are for door.mode id+face; it is face"
+        empty = await ask("unlock", "--for", "5s", "--reason", "")
+        assert empty[2] == "porter: error: unlock: reason: must be text that is not empty"
         for wrong in ("5", "-5s", "0s", "soon", "5 s", "1e9s", ""):
             code, _, error = await ask("unlock", "--for", wrong, "--reason", "x")
             assert code == 2
