@@ -183,7 +183,7 @@ def test_a_bug_in_a_handler_is_logged_and_the_daemon_goes_on(path, caplog):
         ),
         (
             b'{"command": "echo", "text": "", "number": NaN}\n',
-            "echo: number: Input should be a valid integer",
+            "echo: number: must be a whole number",
         ),
     ],
 )
