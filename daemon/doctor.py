@@ -61,6 +61,7 @@ def examine(path: Path | None) -> Iterator[Check]:
     yield from _guarded("inference", _inference(config))
     for wanted in config.wake.models:
         yield from _guarded(f"model {wanted.model}", _model(config, wanted))
+    yield from _guarded("enrolled words", _words(config))
     yield from _guarded("audio", _audio(config))
     yield from _guarded("camera", _camera(config))
     yield from _guarded("permissions", _permissions(_needs_microphone(config)))
@@ -216,14 +217,23 @@ def _audio(config: Config) -> Iterator[Check]:
         )
 
 
+def _words(config: Config) -> Iterator[Check]:
+    from daemon.audio.words.doctor import word_checks
+
+    if config.audio.enabled:
+        yield from word_checks(config)
+
+
 def _camera(config: Config) -> Iterator[Check]:
-    from daemon.vision.doctor import camera_checks, face_checks, light_checks
+    from daemon.vision.doctor import camera_checks, face_checks, light_checks, object_checks
 
     yield from camera_checks(config)
     if config.camera.enabled:
         yield from face_checks(config)
         if config.light.enabled:
             yield from light_checks(config)
+        if config.objects.enabled:
+            yield from object_checks(config)
 
 
 def _permissions(needed: bool) -> Iterator[Check]:

@@ -72,6 +72,37 @@ def light_checks(config: Config) -> Iterator[Check]:
     yield Check("light", "runs", True, f"{milliseconds:.2f} ms for a picture")
 
 
+def object_checks(config: Config) -> Iterator[Check]:
+    """The network that finds objects, on a blank picture, and the classes that are asked for."""
+    from daemon.doctor import Check
+    from daemon.errors import ConfigError
+    from daemon.inference import choose_providers
+    from daemon.vision.objects.detector import check_names, open_object_detector
+
+    wanted, threads = config.objects, config.inference.threads
+    try:
+        providers = choose_providers(config.inference.provider)
+        detector = open_object_detector(wanted.model, providers, threads, wanted.classes)
+        check_names(wanted.classes, detector.card, "objects.classes")
+    except ConfigError as error:
+        yield Check("objects", "classes", False, str(error), "correct the setting")
+        return
+    except PorterError as error:
+        yield Check("objects", "network", False, " ".join(str(error).split()), RETRAIN)
+        return
+    card = detector.card
+    yield Check("objects", "network", True, f"{card.name} {card.version}, {card.licence}")
+    yield Check("objects", "classes", True, ", ".join(detector.classes))
+    picture = np.full((config.camera.height, config.camera.width, 3), 128, np.uint8)
+    detector.detect(picture)
+    began = time.perf_counter()
+    detector.detect(picture)
+    milliseconds = 1000 * (time.perf_counter() - began)
+    fits = milliseconds < 1000 * wanted.every_seconds
+    advice = None if fits else "raise objects.every_seconds: this machine is too slow, or too busy"
+    yield Check("objects", "runs", fits, f"{milliseconds:.1f} ms for a picture", advice)
+
+
 def face_checks(config: Config) -> Iterator[Check]:
     """The networks on a blank picture, the threshold, and the gallery."""
     from daemon.doctor import Check
