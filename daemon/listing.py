@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from glob import glob, has_magic
 from pathlib import Path
 
 from daemon.errors import SourceError
 
+Skip = Callable[[Path, str], None]
+"""Is told which of several names stands for no file, and why."""
+
 
 def list_files(
-    given: Iterable[Path], suffixes: Collection[str], what: str, *, recursive: bool = False
+    given: Iterable[Path],
+    suffixes: Collection[str],
+    what: str,
+    *,
+    recursive: bool = False,
+    skip: Skip | None = None,
 ) -> list[Path]:
     """The files that are meant: files as they are, of folders those that fit, in order of names.
 
@@ -22,23 +30,34 @@ def list_files(
         suffixes: of the files that are taken from a folder, in lower case.
         what: they are, for people.
         recursive: whether folders inside of folders count, too; links to folders do not.
+        skip: is told of a folder or pattern among others that stands for nothing, instead of an
+            error.
 
     Raises:
         SourceError: a folder cannot be listed or holds none, or nothing fits a pattern.
     """
     files: dict[Path, None] = {}
+    given = list(given)
     for path in given:
-        if path.is_dir():
-            files |= dict.fromkeys(files_of(path, suffixes, what, recursive=recursive))
-        elif has_magic(str(path)) and not path.exists():
-            # Path.glob takes no absolute patterns.
-            found = sorted(map(Path, glob(str(path), recursive=True)))  # noqa: PTH207
-            if not found:
-                raise SourceError(f"{path}: no file fits this pattern")
-            files |= dict.fromkeys(found)
-        else:
-            files[path] = None
+        try:
+            files |= dict.fromkeys(_meant(path, suffixes, what, recursive=recursive))
+        except SourceError as error:
+            if skip is None or len(given) == 1:
+                raise
+            skip(path, str(error).removeprefix(f"{path}: "))
     return list(files)
+
+
+def _meant(path: Path, suffixes: Collection[str], what: str, *, recursive: bool) -> list[Path]:
+    if path.is_dir():
+        return files_of(path, suffixes, what, recursive=recursive)
+    if not has_magic(str(path)) or path.exists():
+        return [path]
+    # Path.glob takes no absolute patterns.
+    found = sorted(map(Path, glob(str(path), recursive=True)))  # noqa: PTH207
+    if not found:
+        raise SourceError(f"{path}: no file fits this pattern")
+    return found
 
 
 def files_of(

@@ -86,7 +86,7 @@ def command(
     several folders. Faces that are not good enough for the door are left out and listed.
     """
     from daemon.cli.options import override_provider
-    from daemon.cli.pictures import Skipped, progress, read_all, require_desk
+    from daemon.cli.pictures import Skipped, find_pictures, progress, read_all, require_desk
     from daemon.config import load_config
     from daemon.errors import SourceError
     from daemon.people.clusters import look, sort_by_person, vectors_of
@@ -94,7 +94,6 @@ def command(
     from daemon.people.matching import make_matcher
     from daemon.people.records import EncoderId
     from daemon.vision.examination import open_examiner
-    from daemon.vision.pictures import list_pictures
 
     k = count if isinstance(count, int) else None
     if k is not None and method not in (None, "kmeans"):
@@ -106,17 +105,18 @@ def command(
         from daemon.cli.cluster_folder import check_free
 
         check_free(out, force=force)
-    photos = _apart_from(out, list_pictures(given, recursive=recursive))
+    skipped = Skipped()
+    photos = _apart_from(out, find_pictures(given, skipped, recursive=recursive))
+    total = len(photos) + len(skipped.messages)
     config = override_provider(load_config(path), provider)
     examiner = open_examiner(config)
     card = examiner.encoder.card
     with open_gallery(config.gallery) as gallery:
         known = gallery.templates(EncoderId.of(card))
     matcher = make_matcher(known, card, config.faces)
-    skipped = Skipped()
     with progress(photos, "looking") as bar:
         faces = look(read_all(bar, skipped), examiner)
-    skipped.sum_up(len(photos))
+    skipped.sum_up(total)
     if not faces:
         raise SourceError("no face was found in any picture")
     pile = sort_by_person(faces, card, matcher, method, k)

@@ -18,6 +18,7 @@ from daemon.cli.pictures import json_option
 if TYPE_CHECKING:
     from daemon.inference import Provider
     from daemon.people.comparison import Compared, Comparison
+    from daemon.people.enrolment import Rejected
     from daemon.people.matching import Array, Match, Matcher
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -54,6 +55,7 @@ def answer(
     outputs: Outputs,
     *,
     provider: Provider | None,
+    empty: Sequence[Rejected] = (),
 ) -> None:
     """Compare pictures with one person, or with all; exit with 0 if all match, else 1.
 
@@ -63,6 +65,7 @@ def answer(
         person: with whom; None is everybody.
         outputs: where the answer goes.
         provider: what computes; None is as configured.
+        empty: folders and patterns that stand for no picture; each counts as one that is skipped.
 
     Raises:
         SourceError: no picture could be compared.
@@ -88,12 +91,13 @@ def answer(
     question = _question(make_matcher(known, card, config.faces), name)
     with progress(photos, "comparing") as bar:
         found = compare(bar, examiner, question, one_face=name is not None, keep=drawn)
+    found.skipped[:0] = empty
     for flaw in found.skipped:
         click.echo(f"{flaw.source}: skipped: {flaw.message}", err=True)
     facts = {"model": str(EncoderId.of(card)), "fmr": config.faces.fmr}
     _print(found, outputs, facts)
     if found.skipped:
-        click.echo(f"{len(found.skipped)} of {len(photos)} pictures skipped", err=True)
+        click.echo(f"{len(found.skipped)} of {len(photos) + len(empty)} pictures skipped", err=True)
     if not found.compared:
         raise SourceError("no picture could be compared")
     if outputs.plot is not None:

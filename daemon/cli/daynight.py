@@ -13,6 +13,7 @@ from daemon.cli.parameters import config_option
 from daemon.cli.pictures import (
     Skipped,
     choose,
+    find_pictures,
     json_option,
     pictures_argument,
     progress,
@@ -58,7 +59,6 @@ def command(
     from daemon.config import load_config
     from daemon.vision.light.classifier import open_light
     from daemon.vision.light.prepare import LABELS
-    from daemon.vision.pictures import list_pictures
 
     config = load_config(path)
     classifier = open_light(
@@ -67,7 +67,8 @@ def command(
         config.inference.threads,
     )
     card, skipped, found = classifier.card, Skipped(), []
-    paths = list_pictures(given)
+    paths = find_pictures(given, skipped)
+    total = len(paths) + len(skipped.messages)
     with progress(paths, "looking") as bar:
         for place, image in read_all(bar, skipped):
             night = classifier.probability(image)
@@ -85,4 +86,4 @@ def command(
             "skipped": skipped.messages,
         }
         click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
-    skipped.sum_up(len(paths))
+    skipped.sum_up(total)

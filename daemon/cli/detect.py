@@ -18,6 +18,7 @@ from daemon.cli.pictures import (
     Skipped,
     choose,
     distinct_name,
+    find_pictures,
     json_option,
     make_folder,
     progress,
@@ -84,10 +85,11 @@ def command(
     from daemon.vision.footage import SUFFIXES
     from daemon.vision.objects.coco import CocoResult
     from daemon.vision.objects.detector import open_object_detector
-    from daemon.vision.pictures import list_pictures
 
     config = load_config(path)
-    files = list_pictures(given)
+    skipped = Skipped()
+    files = find_pictures(given, skipped)
+    total = len(files) + len(skipped.messages)
     if out is not None:
         _check_elsewhere(files, out)
     detector = open_object_detector(
@@ -99,7 +101,6 @@ def command(
     pictures = [each for each in files if each.suffix.lower() not in SUFFIXES]
     gathered = CocoResult(detector.classes)
     search = _Search(detector, gathered, out, quiet=as_json)
-    skipped = Skipped()
     if out is not None:
         make_folder(out)
     with progress(pictures, "detect") as bar:
@@ -115,7 +116,7 @@ def command(
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))
     sys.stdout.flush()
-    skipped.sum_up(len(files))
+    skipped.sum_up(total)
 
 
 def _check_elsewhere(files: Sequence[Path], out: Path) -> None:

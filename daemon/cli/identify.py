@@ -71,6 +71,7 @@ def command(
     be read are skipped and counted.
     """
     from daemon.errors import SourceError
+    from daemon.people.enrolment import Rejected
     from daemon.vision.pictures import list_pictures
 
     if not given and not folders:
@@ -80,6 +81,11 @@ def command(
     for folder in folders:
         if not folder.is_dir():
             raise SourceError(f"--folder: {folder}: no such folder")
-    photos = list_pictures([*given, *folders], recursive=recursive)
+    empty: list[Rejected] = []
+    photos = list_pictures(
+        [*given, *folders],
+        recursive=recursive,
+        skip=lambda place, why: empty.append(Rejected(str(place), "unreadable", why)),
+    )
     outputs = Outputs(as_json=as_json, plot=picture, table=table, sheet=sheet)
-    answer(path, photos, None, outputs, provider=provider)
+    answer(path, photos, None, outputs, provider=provider, empty=empty)

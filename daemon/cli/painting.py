@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 
-from daemon.cli.pictures import Skipped, distinct_name, make_folder, progress
+from daemon.cli.pictures import Skipped, distinct_name, find_pictures, make_folder, progress
 from daemon.errors import OutputError, SourceError
 from daemon.vision.footage import SUFFIXES as VIDEOS
 from daemon.vision.footage import Footage
 from daemon.vision.frames import Image
-from daemon.vision.pictures import list_pictures, read_image
+from daemon.vision.pictures import read_image
 from daemon.vision.style.fast import Painter, bearable_size, open_painter
 from daemon.vision.style.gradient import Loss, open_gradient
 from daemon.vision.style.optimise import require_scipy
@@ -88,7 +88,9 @@ def paint_slowly(
     *contents, style = given
     if manner.optimiser == "lbfgs":
         require_scipy()
-    places = _places(list_pictures(contents), out, several=_several(contents), style=style)
+    places = _places(
+        find_pictures(contents, report.skipped), out, several=_several(contents), style=style
+    )
     picture = read_image(style)
     graph = open_gradient(features, providers, threads)
     transfer = Transfer(graph, picture, manner)
@@ -129,7 +131,7 @@ def paint_fast(
         ModelError: the network cannot be used.
         OutputError: a painting cannot be written.
     """
-    places = _places(list_pictures(given), out, several=_several(given))
+    places = _places(find_pictures(given, report.skipped), out, several=_several(given))
     painter = open_painter(model, providers, threads)
     try:
         with progress(places, "painting") as bar:

@@ -40,6 +40,10 @@ class Skipped:
         self.messages.append(message)
         click.echo(f"{message}; skipped", err=True)
 
+    def input(self, path: Path, message: str) -> None:
+        """Say that a folder or pattern is skipped, and why."""
+        self(f"{path}: {message}")
+
     def sum_up(self, total: int) -> None:
         """Say how many of all were skipped, and fail if nothing was left.
 
@@ -50,6 +54,22 @@ class Skipped:
             click.echo(f"{len(self.messages)} of {total} pictures skipped", err=True)
         if len(self.messages) == total:
             raise SourceError("no picture could be used")
+
+
+def find_pictures(
+    given: Iterable[Path], skipped: Skipped, *, recursive: bool = False
+) -> list[Path]:
+    """The pictures that are meant; of several folders and patterns, empty ones are skipped.
+
+    Raises:
+        SourceError: there is no picture at all.
+    """
+    from daemon.vision.pictures import list_pictures
+
+    found = list_pictures(given, recursive=recursive, skip=skipped.input)
+    if not found:
+        skipped.sum_up(len(skipped.messages))
+    return found
 
 
 def read_all(paths: Iterable[Path], skipped: Skipped) -> Iterator[tuple[Path, Image]]:

@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from daemon.errors import SourceError
-from daemon.listing import files_of, list_files
+from daemon.listing import Skip, files_of, list_files
 from daemon.vision.frames import Image
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 """Files that count as pictures in a folder."""
 
 
-def list_pictures(given: Iterable[Path], *, recursive: bool = False) -> list[Path]:
+def list_pictures(
+    given: Iterable[Path], *, recursive: bool = False, skip: Skip | None = None
+) -> list[Path]:
     """The pictures that are meant by files, folders and patterns; see :func:`list_files`.
 
     Raises:
         SourceError: a folder cannot be listed or holds no pictures, or nothing fits a pattern.
     """
-    return list_files(given, SUFFIXES, "pictures", recursive=recursive)
+    return list_files(given, SUFFIXES, "pictures", recursive=recursive, skip=skip)
 
 
 def pictures_of(folder: Path) -> list[Path]:

@@ -242,3 +242,13 @@ def test_it_runs_without_what_training_needs(pile: Place) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["faces"] == 10
+
+
+def test_an_empty_folder_and_a_pattern_without_a_match_are_skipped(pile: Place) -> None:
+    empty, pattern = pile.folder / "empty", pile.folder / "*.webp"
+    empty.mkdir()
+    said = pile("cluster", empty, pile.folder / "pile", pattern, "--json")
+    assert said.code == 0
+    assert len(json.loads(said.out)["clusters"]) == 3
+    assert f"{pattern}: no file fits this pattern; skipped" in said.err
+    assert "3 of 13 pictures skipped" in said.err

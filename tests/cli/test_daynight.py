@@ -110,3 +110,13 @@ def test_the_model_that_ships_knows_a_grey_noon_from_a_black_night(tmp_path: Pat
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [light for _, light, _ in lines(done.stdout)] == ["day", "night"]
+
+
+def test_an_empty_folder_and_a_pattern_without_a_match_are_skipped(seeing: Place) -> None:
+    empty, pattern = seeing.folder / "empty", seeing.folder / "*.webp"
+    empty.mkdir()
+    said = seeing("daynight", "--model", seeing.model, empty, seeing.folder / "noon.png", pattern)
+    assert said.code == 0
+    assert [light for _, light, _ in lines(said.out)] == ["day"]
+    assert f"{pattern}: no file fits this pattern; skipped" in said.err
+    assert "2 of 3 pictures skipped" in said.err

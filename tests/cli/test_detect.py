@@ -118,6 +118,26 @@ def test_a_threshold_is_a_number_between_0_and_1(street_place: Place, threshold:
     assert "--threshold" in said.err
 
 
+def test_an_empty_folder_and_a_pattern_without_a_match_are_skipped(street_place: Place) -> None:
+    empty, pattern = street_place.folder / "empty", street_place.folder / "*.webp"
+    empty.mkdir()
+    file = write_picture(street_place.folder / "a.png", street(("dog", 2, 3)))
+    said = street_place("detect", empty, file, pattern)
+    assert said.code == 0
+    assert said.out.startswith(f"{file}: dog")
+    assert f"{empty}: holds no pictures" in said.err
+    assert f"{pattern}: no file fits this pattern; skipped" in said.err
+    assert "2 of 3 pictures skipped" in said.err
+    said = street_place("detect", empty, pattern)
+    assert said.code == 66
+    assert "2 of 2 pictures skipped" in said.err
+    assert "no picture could be used" in said.err
+    said = street_place("detect", empty)
+    assert said.code == 66
+    assert "error: " in said.err
+    assert "skipped" not in said.err
+
+
 def test_no_torch_is_needed(tmp_path: Path) -> None:
     picture = write_picture(tmp_path / "a.png", street(("dog", 2, 3)))
     model = write_colour_detector(tmp_path / "models")

@@ -223,3 +223,16 @@ def test_folders_and_patterns_everywhere(known: Place, album: Path) -> None:
     assert known("identify", "--folder", album / "none").code == 66
     said = known("enroll", "Cleo", album / "inside", "--force", "--provider", "cpu")
     assert said.code == 0, said
+
+
+def test_what_stands_for_no_picture_is_skipped_among_others(known: Place) -> None:
+    empty, pattern = known.folder / "empty", known.folder / "*.webp"
+    empty.mkdir()
+    said = known("identify", empty, known.photo("ada", 1), pattern, "--json")
+    assert said.code == 0
+    facts = json.loads(said.out)
+    assert len(facts["faces"]) == 1
+    assert [each["picture"] for each in facts["skipped"]] == [str(empty), str(pattern)]
+    assert f"{pattern}: skipped: no file fits this pattern" in said.err
+    assert "2 of 3 pictures skipped" in said.err
+    assert known("identify", empty).code == 66

@@ -23,6 +23,21 @@ def test_a_pattern_and_a_folder_without_pictures_are_errors(tmp_path: Path) -> N
         list_pictures([tmp_path])
 
 
+def test_among_others_what_stands_for_nothing_can_be_skipped(tmp_path: Path) -> None:
+    picture, empty, pattern = tmp_path / "a.jpg", tmp_path / "empty", tmp_path / "*.webp"
+    picture.touch()
+    empty.mkdir()
+    skipped: dict[Path, str] = {}
+
+    found = list_pictures([empty, picture, pattern], skip=skipped.__setitem__)
+
+    assert found == [picture]
+    assert skipped[empty].startswith("holds no pictures (")
+    assert skipped[pattern] == "no file fits this pattern"
+    with pytest.raises(SourceError, match="holds no pictures"):
+        list_pictures([empty], skip=skipped.__setitem__)
+
+
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
     odd = tmp_path / "[1].jpg"
     odd.touch()

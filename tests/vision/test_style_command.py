@@ -222,6 +222,20 @@ def test_a_large_content_is_reduced_unless_a_size_is_given(room, models, monkeyp
     assert cv2.imread(str(room / "out/content.jpg")).shape == (60, 90, 3)
 
 
+def test_contents_that_stand_for_nothing_are_skipped(room, models, monkeypatch):
+    monkeypatch.setenv("PORTER_MODELS", str(models))
+    (room / "empty").mkdir()
+    given = [str(room / each) for each in ("empty", "content.png", "*.webp")]
+    for more in ((), ("style.png",)):
+        how = ["--size", "64", "--steps", "1"] if more else ["--fast", "negative"]
+        style = [str(room / each) for each in more]
+        found = CliRunner().invoke(command, [*given, *style, *how, "-o", str(room / "out")])
+        assert found.exit_code == 0, found.output
+        assert "content.png ->" in found.stdout
+        assert "no file fits this pattern; skipped" in found.stderr
+        assert "2 of 3 pictures skipped" in found.stderr
+
+
 def test_help_names_networks_that_ship():
     said = CliRunner().invoke(command, ["--help"]).stdout
     named = set(re.findall(r"--fast (style-\S+)|\((style-[a-z-]+)", said))
