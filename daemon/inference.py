@@ -26,10 +26,12 @@ new size of a picture."""
 log = logging.getLogger(__name__)
 
 
-def choose_providers(preference: Provider) -> list[str]:
+def choose_providers(preference: Provider, asked_by: str = "inference.provider") -> list[str]:
     """Execution providers in the order in which ONNX Runtime shall try them.
 
-    `auto` is CUDA where it works, else the CPU.
+    Args:
+        preference: `auto` is CUDA where it works, else the CPU.
+        asked_by: the setting or option that says so, for the message.
 
     Raises:
         ConfigError: `cuda` is asked for and does not work here; the message says why.
@@ -40,7 +42,7 @@ def choose_providers(preference: Provider) -> list[str]:
     if obstacle is None:
         return [CUDA, CPU]
     if preference == "cuda":
-        raise ConfigError(f"inference.provider: cuda cannot be used: {obstacle}; set auto or cpu")
+        raise ConfigError(f"{asked_by}: cuda cannot be used: {obstacle}; set auto or cpu")
     return [CPU]
 
 

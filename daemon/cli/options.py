@@ -23,9 +23,17 @@ provider_option = click.option(
 
 
 def override_provider(config: Config, provider: Provider | None) -> Config:
-    """The configuration with what the command line says about what computes."""
+    """The configuration with what the command line says about what computes.
+
+    Raises:
+        ConfigError: CUDA is asked for and does not work here; the message names the option.
+    """
+    from daemon.inference import choose_providers
+
     if provider is None:
         return config
+    if provider == "cuda":  # else the setting would be blamed for it later
+        choose_providers(provider, "--provider")
     inference = config.inference.model_copy(update={"provider": provider})
     return config.model_copy(update={"inference": inference})
 

@@ -111,15 +111,15 @@ def enroll(
     named with the reason. A word of the same name is replaced.
     """
     from daemon.audio.words.store import clean_name, open_store
-    from daemon.cli.options import override
+    from daemon.cli.options import override, override_provider
     from daemon.config import load_config
     from daemon.errors import SourceError
 
     if microphone == bool(given):
         raise click.UsageError("give recordings, or --microphone")
     name = clean_name(name)
-    config = override(load_config(path), device=device)
-    enroller = _enroller(config, provider)
+    config = override_provider(override(load_config(path), device=device), provider)
+    enroller = _enroller(config)
     _not_trained(name, config)
     faults: list[Fault] = []
     if microphone:
@@ -227,15 +227,15 @@ def test(
         ctx.exit(1)
 
 
-def _enroller(config: Config, provider: Provider | None) -> Enroller:
+def _enroller(config: Config) -> Enroller:
     from daemon.audio.wake import open_wake_model
     from daemon.audio.words.encoder import open_word_encoder
     from daemon.audio.words.enrolled import find_host
     from daemon.audio.words.enrolment import Enroller
     from daemon.cards import load_wake_card
-    from daemon.cli.pictures import choose
+    from daemon.inference import choose_providers
 
-    providers = choose(provider, config.inference.provider)
+    providers = choose_providers(config.inference.provider)
     threads = config.inference.threads
     encoder = open_word_encoder(config.wake.enrolled.encoder, providers, threads)
     host = find_host(encoder.card, [load_wake_card(each.model) for each in config.wake.models])

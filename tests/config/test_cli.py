@@ -15,6 +15,7 @@ import yaml
 
 from daemon.cli.main import COMMANDS
 from daemon.config import Config, load_config
+from daemon.inference import cuda_obstacle
 from daemon.paths import default_config
 from tests.models import write_tone_model
 
@@ -226,6 +227,22 @@ def test_errors_carry_a_priority_for_the_journal(tmp_path):
     assert done.returncode == 78
     said = (tmp_path / "stderr").read_text()
     assert said == f"<3>porter: error: {tmp_path}/none: no such file\n"
+
+
+@pytest.mark.skipif(cuda_obstacle() is None, reason="there is a GPU")
+@pytest.mark.parametrize(
+    "arguments",
+    [["run"], ["words", "enroll", "sesame", "a.wav"], ["words", "test", "a.wav"]],
+)
+def test_a_provider_that_does_not_work_is_blamed_on_who_asked_for_it(tmp_path, arguments):
+    path = tmp_path / "config.yaml"
+    path.write_text("inference: {provider: cuda}\n")
+    configured = porter(*arguments, "--config", path)
+    path.write_text("")
+    given = porter(*arguments, "--provider", "cuda", "--config", path)
+    assert (configured.returncode, given.returncode) == (78, 78)
+    assert "error: inference.provider: cuda cannot be used" in configured.stderr
+    assert "error: --provider: cuda cannot be used" in given.stderr
 
 
 def doctor(*arguments: str | Path, **environment: str) -> tuple[int, dict]:

@@ -429,11 +429,11 @@ def test_the_encoder_runs_where_the_other_models_do(
         raise ModelError(str(path))
 
     monkeypatch.setattr("daemon.audio.words.encoder.open_session", refuse)
-    monkeypatch.setattr("daemon.cli.pictures.choose", lambda *_: [CUDA, CPU])
+    monkeypatch.setattr("daemon.inference.choose_providers", lambda _: [CUDA, CPU])
     monkeypatch.setenv("STATE_DIRECTORY", home["STATE_DIRECTORY"])
     with pytest.raises(ModelError):
         open_enrolled(EnrolledConfig(), [load_wake_card("activate")], [CUDA, CPU], 2)
     with pytest.raises(ModelError):
-        words._enroller(Config(), "cuda")
+        words._enroller(Config())
 
     assert asked == [([CUDA, CPU], 2), ([CUDA, CPU], 1)]
