@@ -18,7 +18,7 @@ from daemon.cli.pictures import (
     Skipped,
     choose,
     distinct_name,
-    find_pictures,
+    find_footage,
     json_option,
     make_folder,
     progress,
@@ -82,13 +82,13 @@ def command(
     height in pixels. What cannot be read is skipped and counted.
     """
     from daemon.config import load_config
-    from daemon.vision.footage import SUFFIXES
+    from daemon.vision.footage import is_video
     from daemon.vision.objects.coco import CocoResult
     from daemon.vision.objects.detector import open_object_detector
 
     config = load_config(path)
     skipped = Skipped()
-    files = find_pictures(given, skipped)
+    files = find_footage(given, skipped)
     total = len(files) + len(skipped.messages)
     if out is not None:
         _check_elsewhere(files, out)
@@ -98,7 +98,7 @@ def command(
         config.inference.threads,
     )
     detector.threshold = threshold or detector.threshold
-    pictures = [each for each in files if each.suffix.lower() not in SUFFIXES]
+    pictures = [each for each in files if not is_video(each)]
     gathered = CocoResult(detector.classes)
     search = _Search(detector, gathered, out, quiet=as_json)
     if out is not None:
@@ -106,9 +106,8 @@ def command(
     with progress(pictures, "detect") as bar:
         for picture in bar:
             search.look_at_picture(picture, skipped)
-    for video in files:
-        if video not in pictures:
-            search.look_at_video(video, skipped)
+    for video in filter(is_video, files):
+        search.look_at_video(video, skipped)
     facts = gathered.facts() | {"model": f"{detector.card.name} {detector.card.version}"}
     if out is not None:
         with _writing(out / "objects.json") as target:

@@ -12,10 +12,16 @@ from typing import Any
 
 import click
 
-from daemon.cli.pictures import Skipped, distinct_name, find_pictures, make_folder, progress
+from daemon.cli.pictures import (
+    Skipped,
+    distinct_name,
+    find_footage,
+    find_pictures,
+    make_folder,
+    progress,
+)
 from daemon.errors import OutputError, SourceError
-from daemon.vision.footage import SUFFIXES as VIDEOS
-from daemon.vision.footage import Footage
+from daemon.vision.footage import Footage, is_video
 from daemon.vision.frames import Image
 from daemon.vision.pictures import read_image
 from daemon.vision.style.fast import Painter, bearable_size, open_painter
@@ -131,7 +137,7 @@ def paint_fast(
         ModelError: the network cannot be used.
         OutputError: a painting cannot be written.
     """
-    places = _places(find_pictures(given, report.skipped), out, several=_several(given))
+    places = _places(find_footage(given, report.skipped), out, several=_several(given))
     painter = open_painter(model, providers, threads)
     try:
         with progress(places, "painting") as bar:
@@ -148,7 +154,7 @@ def _paint_one(
     painter: Painter, content: Path, place: Path, report: Report, size: int | None, colours: bool
 ) -> None:
     began = time.perf_counter()
-    if content.suffix.lower() not in VIDEOS:
+    if not is_video(content):
         image = read_image(content)
         size = size or _bearable(content, image.shape[0], image.shape[1])
         write_image(place, painter.paint(image, size, colours=colours))
@@ -244,12 +250,12 @@ def _planned(contents: Sequence[Path], out: Path, *, several: bool) -> list[tupl
     if not (out.is_dir() or (several and not out.suffix)):
         if len(contents) > 1:
             raise OutputError(f"{out}: {len(contents)} paintings need a folder; name one with -o")
-        check_name(out, video=contents[0].suffix.lower() in VIDEOS)
+        check_name(out, video=is_video(contents[0]))
         return [(contents[0], out)]
     taken: set[str] = set()
     places = []
     for content in contents:
-        video = content.suffix.lower() in VIDEOS
+        video = is_video(content)
         places.append(
             (content, out / distinct_name(content.stem, ".mp4" if video else ".jpg", taken))
         )

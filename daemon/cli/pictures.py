@@ -72,6 +72,20 @@ def find_pictures(
     return found
 
 
+def find_footage(given: Iterable[Path], skipped: Skipped) -> list[Path]:
+    """The pictures and videos that are meant, as :func:`find_pictures` finds pictures.
+
+    Raises:
+        SourceError: there is neither.
+    """
+    from daemon.vision.footage import list_footage
+
+    found = list_footage(given, skip=skipped.input)
+    if not found:
+        skipped.sum_up(len(skipped.messages))
+    return found
+
+
 def read_all(paths: Iterable[Path], skipped: Skipped) -> Iterator[tuple[Path, Image]]:
     """Each picture that can be read, with its path."""
     from daemon.vision.pictures import read_image

@@ -86,7 +86,7 @@ written.
     "--fast",
     metavar="MODEL",
     help="Paint at once with a network for one style (style-great-wave, ...); no STYLE is given. "
-    "Takes videos, too.",
+    "Takes videos, too, also those of a folder.",
 )
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of --init noise."

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from daemon.listing import Skip, list_files
 from daemon.vision.frames import Image
+from daemon.vision.pictures import SUFFIXES as PICTURES
 from daemon.vision.video import VideoSource
 
 SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"}
 """Files that count as videos."""
 EVERY = 1000.0
 """Pictures a second, more than any video has."""
+
+
+def list_footage(given: Iterable[Path], *, skip: Skip | None = None) -> list[Path]:
+    """The pictures and videos that are meant by files, folders and patterns.
+
+    See :func:`daemon.listing.list_files`.
+
+    Raises:
+        SourceError: a folder cannot be listed or holds neither, or nothing fits a pattern.
+    """
+    return list_files(given, PICTURES | SUFFIXES, "pictures or videos", skip=skip)
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is called as videos are."""
+    return path.suffix.lower() in SUFFIXES
 
 
 class Footage:

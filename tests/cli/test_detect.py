@@ -83,6 +83,19 @@ def test_a_video_is_looked_at_and_drawn_from_end_to_end(street_place: Place) -> 
     assert int(drawn.get(cv2.CAP_PROP_FRAME_COUNT)) == 6
 
 
+@pytest.mark.parametrize("with_picture", [False, True])
+def test_videos_of_a_folder_are_looked_at(street_place: Place, with_picture: bool) -> None:
+    folder, out = street_place.folder / "day", street_place.folder / "out"
+    folder.mkdir()
+    write_video(folder / "walk.avi", [street(("dog", column, 3)) for column in range(3)])
+    if with_picture:
+        write_picture(folder / "a.png", street(("dog", 2, 3)))
+    said = street_place("detect", folder, "--json", "--out", out)
+    assert said.code == 0
+    assert len(json.loads(said.out)["images"]) == 3 + with_picture
+    assert (out / "walk.mp4").is_file()
+
+
 def test_nothing_that_can_be_read_is_an_error(street_place: Place) -> None:
     (street_place.folder / "a.mp4").write_bytes(b"")
     said = street_place("detect", street_place.folder / "a.mp4")

@@ -236,6 +236,19 @@ def test_contents_that_stand_for_nothing_are_skipped(room, models, monkeypatch):
         assert "2 of 3 pictures skipped" in found.stderr
 
 
+def test_videos_of_a_folder_are_painted_at_once(room, models, monkeypatch):
+    monkeypatch.setenv("PORTER_MODELS", str(models))
+    (room / "films").mkdir()
+    write_video(room / "films/walk.avi", [scene(each, 64, 48) for each in range(3)])
+    out = room / "out"
+    given = ["--fast", "negative", str(room / "films"), "-o", str(out)]
+    assert CliRunner().invoke(command, given).exit_code == 0
+    assert [each.name for each in out.iterdir()] == ["walk.mp4"]
+    cv2.imwrite(str(room / "films/a.png"), scene(3))
+    assert CliRunner().invoke(command, given).exit_code == 0
+    assert {each.name for each in out.iterdir()} == {"walk.mp4", "a.jpg"}
+
+
 def test_help_names_networks_that_ship():
     said = CliRunner().invoke(command, ["--help"]).stdout
     named = set(re.findall(r"--fast (style-\S+)|\((style-[a-z-]+)", said))
