@@ -342,6 +342,19 @@ def test_a_damaged_word_can_be_removed(home: dict[str, str], tmp_path: Path) -> 
     assert list(folder.iterdir()) == []
 
 
+def test_a_folder_in_the_place_of_a_word_is_left_alone(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "state" / "words" / "dd.json"
+    folder.mkdir(parents=True)
+
+    done = porter("words", "remove", "dd", "--yes", environment=home)
+
+    assert done.returncode == 67
+    assert f"{folder}: a folder, which Porter did not make; remove it by hand" in done.stderr
+    assert folder.is_dir()
+
+
 def test_a_word_that_is_not_there_is_not_asked_about(home: dict[str, str]) -> None:
     done = porter("words", "remove", "nope", environment=home)
 

@@ -202,10 +202,12 @@ class Store:
         """Erase a word and its recordings, damaged or not.
 
         Raises:
-            WordError: there is none of this name.
+            WordError: there is none of this name, or a folder in its place.
             OutputError: it cannot be erased.
         """
         path = self.require(name)
+        if path.is_dir():
+            raise WordError(f"{path}: a folder, which Porter did not make; remove it by hand")
         with plain_failures(path):
             path.unlink()
         self._forget_recordings(name)
