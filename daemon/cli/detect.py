@@ -166,13 +166,17 @@ class _Search:
 
         try:
             footage = Footage(file)
+        except SourceError as error:
+            skipped(str(error))
+            return
+        try:
             drawn = self._drawn(footage, file)
             if self._out is not None:
                 write_video(self._target(file, ".mp4"), drawn, footage.rate)
             else:
                 deque(drawn, maxlen=0)
         except SourceError as error:
-            skipped(str(error))
+            (skipped.cut_short if footage.given else skipped)(str(error))
 
     def _drawn(self, footage: Footage, file: Path) -> Iterator[Image]:
         """The pictures of a video, with what was found in each drawn if they are kept."""

@@ -162,7 +162,7 @@ def _paint_one(
         return
     footage = Footage(content)
     size = size or _bearable(content, *footage.shape)
-    count = 0
+    count, whole = 0, True
 
     def counted(pictures: Iterator[Image]) -> Iterator[Image]:
         nonlocal count
@@ -174,9 +174,15 @@ def _paint_one(
         pictures = counted(painter.film(footage, size, colours=colours))
         with progress(pictures, content.name, footage.length or None) as bar:
             write_video(place, bar, footage.rate)
+    except SourceError as error:
+        if not count:
+            raise
+        whole = False
+        report.skipped.cut_short(str(error))
     finally:
         if count:
-            report.add(content, place, time.perf_counter() - began, pictures=count)
+            seconds = time.perf_counter() - began
+            report.add(content, place, seconds, pictures=count, cut_short=not whole)
 
 
 def _bearable(content: Path, height: int, width: int) -> int | None:

@@ -40,6 +40,10 @@ class Skipped:
         self.messages.append(message)
         click.echo(f"{message}; skipped", err=True)
 
+    def cut_short(self, message: str) -> None:
+        """Say that a video was used up to where it ends or is damaged; it is not skipped."""
+        click.echo(f"{message}; cut short there, what comes before is used", err=True)
+
     def input(self, path: Path, message: str) -> None:
         """Say that a folder or pattern is skipped, and why."""
         self(f"{path}: {message}")

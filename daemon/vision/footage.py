@@ -49,6 +49,8 @@ class Footage:
         """Height and width, as the header says."""
         self.length = max(0, self._source.promised)
         """Pictures that its header promises."""
+        self.given = 0
+        """Pictures that were read so far."""
 
     def __iter__(self) -> Iterator[Image]:
         """The pictures; each is valid until the next one is asked for.
@@ -58,6 +60,7 @@ class Footage:
         """
         try:
             while (frame := self._source.read()) is not None:
+                self.given += 1
                 yield frame.image
         finally:
             self._source.close()

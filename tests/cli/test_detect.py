@@ -96,6 +96,18 @@ def test_videos_of_a_folder_are_looked_at(street_place: Place, with_picture: boo
     assert (out / "walk.mp4").is_file()
 
 
+def test_a_video_that_is_cut_short_is_used_and_not_skipped(street_place: Place) -> None:
+    pictures = [street(("dog", number % 6, 3)) for number in range(40)]
+    video = write_video(street_place.folder / "half.avi", pictures)
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    said = street_place("detect", video, street_place.folder / "none.avi", "--json")
+    assert said.code == 0
+    assert 0 < len(json.loads(said.out)["images"]) < 36
+    assert f"{video}: truncated: " in said.err
+    assert "are there; cut short there, what comes before is used" in said.err
+    assert "1 of 2 pictures skipped" in said.err
+
+
 def test_nothing_that_can_be_read_is_an_error(street_place: Place) -> None:
     (street_place.folder / "a.mp4").write_bytes(b"")
     said = street_place("detect", street_place.folder / "a.mp4")

@@ -249,6 +249,23 @@ def test_videos_of_a_folder_are_painted_at_once(room, models, monkeypatch):
     assert {each.name for each in out.iterdir()} == {"walk.mp4", "a.jpg"}
 
 
+def test_a_video_that_is_cut_short_is_counted_once(room, models, monkeypatch):
+    monkeypatch.setenv("PORTER_MODELS", str(models))
+    video = write_video(room / "half.avi", [scene(each, 64, 48) for each in range(40)])
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    (room / "none.avi").touch()
+    given = [str(video), str(room / "none.avi"), "-o", str(room / "out"), "--json"]
+    found = CliRunner().invoke(command, ["--fast", "negative", *given])
+    assert found.exit_code == 0, found.output
+    facts = json.loads(found.stdout)
+    assert [each["cut_short"] for each in facts["paintings"]] == [True]
+    assert 0 < facts["paintings"][0]["pictures"] < 36
+    assert len(facts["skipped"]) == 1
+    assert f"{video}: truncated: " in found.stderr
+    assert "cut short there, what comes before is used" in found.stderr
+    assert "1 of 2 pictures skipped" in found.stderr
+
+
 def test_help_names_networks_that_ship():
     said = CliRunner().invoke(command, ["--help"]).stdout
     named = set(re.findall(r"--fast (style-\S+)|\((style-[a-z-]+)", said))
