@@ -173,4 +173,6 @@ def choose(provider: Provider | None, configured: Provider) -> list[str]:
     """
     from daemon.inference import choose_providers
 
-    return choose_providers(provider or configured)
+    if provider is not None:
+        return choose_providers(provider, "--provider")
+    return choose_providers(configured)

@@ -232,7 +232,12 @@ def test_errors_carry_a_priority_for_the_journal(tmp_path):
 @pytest.mark.skipif(cuda_obstacle() is None, reason="there is a GPU")
 @pytest.mark.parametrize(
     "arguments",
-    [["run"], ["words", "enroll", "sesame", "a.wav"], ["words", "test", "a.wav"]],
+    [
+        ["run"],
+        ["words", "enroll", "sesame", "a.wav"],
+        ["words", "test", "a.wav"],
+        ["detect", "a.jpg"],
+    ],
 )
 def test_a_provider_that_does_not_work_is_blamed_on_who_asked_for_it(tmp_path, arguments):
     path = tmp_path / "config.yaml"
