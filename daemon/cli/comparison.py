@@ -80,6 +80,7 @@ def answer(
     from daemon.people.records import EncoderId
     from daemon.vision.examination import open_examiner
 
+    _check_elsewhere(photos, outputs)
     _require_what_draws(outputs)
     config = override_provider(load_config(path), provider)
     examiner = open_examiner(config)
@@ -114,6 +115,18 @@ def _question(matcher: Matcher, person: str | None) -> Callable[[Array], Match]:
     if person is None:
         return matcher.identify
     return lambda probe: matcher.verify(probe, person)
+
+
+def _check_elsewhere(photos: Sequence[Path], outputs: Outputs) -> None:
+    """Refuse to write over a picture that is to be looked at."""
+    given = {"--plot": outputs.plot, "--csv": outputs.table, "--sheet": outputs.sheet}
+    for option, file in given.items():
+        if file is None or not file.exists():
+            continue
+        if any(photo.exists() and photo.samefile(file) for photo in photos):
+            raise click.BadParameter(
+                f"{file} is one of the pictures; name another file", param_hint=option
+            )
 
 
 def _require_what_draws(outputs: Outputs) -> None:

@@ -236,3 +236,17 @@ def test_what_stands_for_no_picture_is_skipped_among_others(known: Place) -> Non
     assert f"{pattern}: skipped: no file fits this pattern" in said.err
     assert "2 of 3 pictures skipped" in said.err
     assert known("identify", empty).code == 66
+
+
+@pytest.mark.parametrize("option", ["--plot", "--sheet", "--csv"])
+def test_no_answer_is_written_over_a_picture(place: Place, option: str) -> None:
+    place.enrol("Ada", 1)
+    photo = place.photo("ada", 1)
+    link = place.folder / "link.png"
+    link.symlink_to(photo)
+    before = photo.read_bytes()
+    for file in (photo, link):
+        said = place("identify", photo, option, file)
+        assert said.code == 2
+        assert f"{option}: {file} is one of the pictures; name another file" in said.err
+    assert photo.read_bytes() == before
