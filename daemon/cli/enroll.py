@@ -133,7 +133,7 @@ def _from_camera(config: Config, examiner: Examiner) -> list[Template]:
     from daemon.people.records import EncoderId
 
     # The daemon holds the camera, if it runs and looks; then it takes the pictures.
-    client = Client(config.control, patience=VIEW_SECONDS + 5)
+    client = Client(config.control, patience=max(VIEW_SECONDS) + 5)
     try:
         looks = client.ask("status").get("camera") is not None
     except ControlError:
@@ -154,14 +154,14 @@ def _from_camera(config: Config, examiner: Examiner) -> list[Template]:
 
 def _guide(camera: Camera) -> list[Template]:
     """Ask for one view after the other, and once more for one that gave nothing."""
-    from daemon.people.guide import PROMPTS, TRIES, VIEW_SECONDS
+    from daemon.people.guide import PROMPTS, VIEW_SECONDS
 
     found, missing = [], []
     for view, prompt in PROMPTS.items():
         best: list[Template] = []
-        for attempt in range(TRIES):
+        for attempt, seconds in enumerate(VIEW_SECONDS):
             click.echo(f"{'once more: ' if attempt else ''}{prompt} ...", err=True)
-            collection = camera.collect(view, VIEW_SECONDS)
+            collection = camera.collect(view, seconds)
             for flaw, count in collection.rejected.values():
                 click.echo(f"  {counted(count, 'picture')} left out: {flaw.message}", err=True)
             best = collection.best

@@ -139,9 +139,13 @@ def wrong(path: Path | None, name: str, what: str | None, clear: bool) -> None:
             else decoy_of_event(gallery, person.name, what)
         )
         for known in gallery.templates(decoy.encoder, person=person.name):
-            if repeated(decoy, [known]):
-                whose = "a decoy already" if known.role == "decoy" else f"{person.name}'s own"
-                raise PersonError(f"{what}: the same picture as {known.source}, which is {whose}")
+            if not repeated(decoy, [known]):
+                continue
+            if known.role == "own":
+                same = f"the same picture as {known.source}, which is {person.name}'s own"
+                raise PersonError(f"{what}: {same}")
+            click.echo(f"{person.name}: the face is a decoy already")
+            return
         gallery.add_decoy(name, decoy)
     click.echo(f"{person.name}: the face is a decoy now")
 

@@ -14,16 +14,14 @@ from daemon.vision.frames import Image
 
 View = Literal["straight", "left", "right"]
 
-VIEW_SECONDS = 15.0
-"""Longest wait for the good pictures of a view."""
+VIEW_SECONDS = (15.0, 5.0)
+"""Longest wait for the good pictures of a view, and when it is asked for once more."""
 PROMPTS: dict[View, str] = {
     "straight": "look straight into the camera",
     "left": "turn your head a little to your left",
     "right": "turn your head a little to your right",
 }
 """What a person is asked for, in this order."""
-TRIES = 2
-"""Times that a view is asked for before it is done without."""
 TURNED = 12.0
 """Degrees from which a head counts as turned a little."""
 WANTED = 8
