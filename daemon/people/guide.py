@@ -14,7 +14,7 @@ from daemon.vision.frames import Image
 
 View = Literal["straight", "left", "right"]
 
-VIEW_SECONDS = (15.0, 5.0)
+VIEW_SECONDS = (10.0, 5.0)
 """Longest wait for the good pictures of a view, and when it is asked for once more."""
 PROMPTS: dict[View, str] = {
     "straight": "look straight into the camera",

@@ -31,11 +31,13 @@ def test_rates_of_people_who_are_easily_told_apart() -> None:
     people = np.repeat([0, 1, 2], 4)
     distances = 2 - 2 * middles @ middles.T
     counted = {
-        rule: gallery_vote._measure(distances, people, 3, gallery_vote.RULES[rule], {0.5: 1.0})[0.5]
+        rule: gallery_vote._measure(
+            distances, people, 3, gallery_vote.RULES[rule], {0.5: 1.0}, 1.5
+        )[0.5]
         for rule in ("nearest", "two nearest")
     }
     # The odd picture lets the first in for the third by the nearest template, not by two.
     assert counted["nearest"]["fmr"] > counted["two nearest"]["fmr"] > 0
     two, rule = distances[:8, :8], gallery_vote.RULES["nearest"]
-    alone = gallery_vote._measure(two, people[:8], 3, rule, {0.5: 1.0})
+    alone = gallery_vote._measure(two, people[:8], 3, rule, {0.5: 1.0}, 1.5)
     assert alone == {0.5: {"fmr": 0.0, "fnmr": 0.0}}
