@@ -58,3 +58,12 @@ def state_directory() -> Path:
         return SYSTEM_STATE
     home = os.environ.get("XDG_STATE_HOME")
     return (Path(home) if home else Path("~/.local/state").expanduser()) / "porter"
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to, by whatever name and through links; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

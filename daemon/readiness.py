@@ -72,7 +72,7 @@ class _Inspection:
             for index, each in enumerate(wake.models)
         ]
         hosts = [each for each in cards if each is not None]
-        words = open_store().words()
+        words, _ = open_store().read()
         if not is_needed(wake.enrolled, words):
             return
         encoder = self._card(

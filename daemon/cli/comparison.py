@@ -14,6 +14,7 @@ import click
 
 from daemon.cli.options import provider_option
 from daemon.cli.pictures import json_option
+from daemon.paths import file_identity
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -120,10 +121,9 @@ def _question(matcher: Matcher, person: str | None) -> Callable[[Array], Match]:
 def _check_elsewhere(photos: Sequence[Path], outputs: Outputs) -> None:
     """Refuse to write over a picture that is to be looked at."""
     given = {"--plot": outputs.plot, "--csv": outputs.table, "--sheet": outputs.sheet}
+    looked_at = {file_identity(photo) for photo in photos} - {None}
     for option, file in given.items():
-        if file is None or not file.exists():
-            continue
-        if any(photo.exists() and photo.samefile(file) for photo in photos):
+        if file is not None and file_identity(file) in looked_at:
             raise click.BadParameter(
                 f"{file} is one of the pictures; name another file", param_hint=option
             )

@@ -21,6 +21,7 @@ from daemon.cli.pictures import (
     progress,
 )
 from daemon.errors import OutputError, SourceError
+from daemon.paths import file_identity
 from daemon.vision.footage import Footage, is_video
 from daemon.vision.frames import Image
 from daemon.vision.pictures import read_image
@@ -235,9 +236,9 @@ def _places(
         click.UsageError: a content or the style would be painted over.
     """
     places = _planned(contents, out, several=several)
-    read = {_identity(each): each for each in (*contents, *([style] if style else []))}
+    read = {file_identity(each): each for each in (*contents, *([style] if style else []))}
     for _, place in places:
-        identity = _identity(place)
+        identity = file_identity(place)
         if identity is not None and identity in read:
             raise click.UsageError(
                 f"{place}: would be painted over {read[identity]}; choose another name or folder "
@@ -266,15 +267,6 @@ def _planned(contents: Sequence[Path], out: Path, *, several: bool) -> list[tupl
             (content, out / distinct_name(content.stem, ".mp4" if video else ".jpg", taken))
         )
     return places
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    """What a file is, by whatever name and through links; None if it is not there."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _facts(painting: Painting) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def list_(as_json: bool) -> None:
     from daemon.audio.words.store import open_store
 
     store = open_store()
-    words, damaged = store.words(), store.damaged()
+    words, damaged = store.read()
     if as_json:
         rows = [word.model_dump(mode="json", exclude={"templates"}) for word in words]
         bad = [

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from daemon.errors import GalleryError, PersonError
-from daemon.paths import state_directory
+from daemon.paths import file_identity, state_directory
 from daemon.people import database
 from daemon.people.database import plain_words, settle_journal, transaction
 from daemon.people.keys import Key, load_key
@@ -65,7 +65,7 @@ class Gallery:
         if not path.exists():
             check = self._sealer.seal(_CHECK, "meta", "check")
             database.create(path, {"check": check, "revision": secrets.token_bytes(8)})
-        self._file = _file_at(path)
+        self._file = file_identity(path)
         self._database = database.connect(path)
         try:
             self._check(key)
@@ -90,7 +90,7 @@ class Gallery:
             GalleryError: the file has gone or is another one now, such as a copy put back; or it
                 cannot be read.
         """
-        if _file_at(self.path) != self._file:
+        if file_identity(self.path) != self._file:
             raise GalleryError(f"{self.path}: has gone, or another file is in its place")
         (value,) = self._rows("SELECT value FROM meta WHERE name = 'revision'")[0]
         return bytes(value)
@@ -441,14 +441,6 @@ class Gallery:
             return self._sealer.open(sealed, *context)
         except SealBroken:
             raise GalleryError(f"{self.path}: {what} {_CHANGED}") from None
-
-
-def _file_at(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _hint(name: str, everybody: Sequence[Person]) -> str:

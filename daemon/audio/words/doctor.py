@@ -29,14 +29,14 @@ def word_checks(config: Config) -> Iterator[Check]:
     from daemon.doctor import Check
     from daemon.inference import choose_providers
 
-    wanted, store = config.wake.enrolled, open_store()
+    wanted = config.wake.enrolled
     if not wanted.enabled:
         yield Check(GROUP, "words", None, "switched off (wake.enrolled.enabled)")
         return
-    for each in store.damaged():
+    words, damaged = open_store().read()
+    for each in damaged:
         fix = "enrol the word again, or remove the file"
         yield Check(GROUP, each.name, False, each.message.removesuffix(f"; {fix}"), fix)
-    words = store.words()
     if not words:
         yield Check(GROUP, "words", None, "no word is enrolled (porter words enroll)")
     if not is_needed(wanted, words):

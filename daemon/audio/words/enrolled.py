@@ -60,10 +60,10 @@ def open_enrolled(
     """
     if not wanted.enabled:
         return None
-    store = open_store()
-    for each in store.damaged():
+    words, damaged = open_store().read()
+    for each in damaged:
         log.warning("%s; it is not listened for", each.message)
-    if not (words := store.words()):
+    if not words:
         return None
     encoder = open_word_encoder(wanted.encoder, providers, threads)
     host = find_host(encoder.card, cards)

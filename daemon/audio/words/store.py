@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -126,13 +126,15 @@ class Store:
         """The words that are there, by name, without a look into their files."""
         return sorted(path.stem.replace("_", " ") for path in self._files())
 
-    def words(self) -> list[Word]:
-        """Those that can be read; :meth:`damaged` has the others."""
-        return [each for each in self._all() if isinstance(each, Word)]
-
-    def damaged(self) -> list[Damaged]:
-        """Those that cannot be read."""
-        return [each for each in self._all() if isinstance(each, Damaged)]
+    def read(self) -> tuple[list[Word], list[Damaged]]:
+        """The words, and the files that hold none though they should."""
+        words, damaged = [], []
+        for path in self._files():
+            try:
+                words.append(self._read(path))
+            except WordError as error:
+                damaged.append(Damaged(path.stem.replace("_", " "), path, str(error)))
+        return words, damaged
 
     def get(self, name: str) -> Word:
         """One word.
@@ -155,13 +157,6 @@ class Store:
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.json"))
-
-    def _all(self) -> Iterator[Word | Damaged]:
-        for path in self._files():
-            try:
-                yield self._read(path)
-            except WordError as error:
-                yield Damaged(path.stem.replace("_", " "), path, str(error))
 
     def _read(self, path: Path) -> Word:
         if not path.is_file():
