@@ -15,6 +15,13 @@ class PorterError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+class Interrupted(PorterError):
+    """Somebody pressed Ctrl-C."""
+
+    exit_code = 130
+    """As shells give it: 128 and the number of the signal."""
+
+
 class ModelError(PorterError):
     """A model or its card is missing, damaged, or not what its card says."""
 

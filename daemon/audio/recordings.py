@@ -11,7 +11,7 @@ import numpy.typing as npt
 from daemon.audio.features import HOP, SAMPLE_RATE
 from daemon.audio.file import FAST_HOPS, FileSource
 from daemon.errors import SourceError
-from daemon.listing import list_files
+from daemon.listing import Skip, list_files
 
 Array = npt.NDArray[np.float32]
 
@@ -19,13 +19,13 @@ SUFFIXES = {".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
 """Files that are taken from a folder; one that is named may be called what it likes."""
 
 
-def list_recordings(given: Iterable[Path]) -> list[Path]:
+def list_recordings(given: Iterable[Path], *, skip: Skip | None = None) -> list[Path]:
     """The recordings that are meant by files, folders and patterns; see :func:`list_files`.
 
     Raises:
         SourceError: a folder without recordings, or a pattern that nothing matches.
     """
-    return list_files(given, SUFFIXES, "recordings")
+    return list_files(given, SUFFIXES, "recordings", skip=skip)
 
 
 def read_recording(path: Path, longest: float) -> Array:

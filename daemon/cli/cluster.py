@@ -86,7 +86,8 @@ def command(
     several folders. Faces that are not good enough for the door are left out and listed.
     """
     from daemon.cli.options import override_provider
-    from daemon.cli.pictures import Skipped, find_pictures, progress, read_all, require_desk
+    from daemon.cli.pictures import Skipped, find_pictures, read_all, require_desk
+    from daemon.cli.progress import progress
     from daemon.config import load_config
     from daemon.errors import SourceError
     from daemon.people.clusters import look, sort_by_person, vectors_of
@@ -170,7 +171,8 @@ def _facts(pile: Pile, pictures: int, skipped: Sequence[str]) -> dict[str, Any]:
 def _draw_elbow(vectors: Vectors, found: int, out: Path) -> Elbow:
     from daemon.cli.cluster_folder import ELBOW
     from daemon.cli.elbow_plot import draw_elbow
-    from daemon.cli.pictures import make_folder, progress
+    from daemon.cli.pictures import make_folder
+    from daemon.cli.progress import progress
     from daemon.people.clustering.elbow import elbow, inertia, tried
 
     ks = tried(min(len(vectors), max(10, 2 * found))) if len(vectors) else [1]

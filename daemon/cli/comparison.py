@@ -19,7 +19,6 @@ from daemon.paths import file_identity
 if TYPE_CHECKING:
     from daemon.inference import Provider
     from daemon.people.comparison import Compared, Comparison
-    from daemon.people.enrolment import Rejected
     from daemon.people.matching import Array, Match, Matcher
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -51,36 +50,44 @@ def comparison_options(command: CommandT) -> CommandT:
 
 def answer(
     path: Path | None,
-    photos: Sequence[Path],
+    given: Sequence[Path],
     person: str | None,
     outputs: Outputs,
     *,
     provider: Provider | None,
-    empty: Sequence[Rejected] = (),
+    recursive: bool = False,
 ) -> None:
     """Compare pictures with one person, or with all; exit with 0 if all match, else 1.
 
     Args:
         path: of the configuration.
-        photos: files, each once.
+        given: files, folders and patterns; one among others that stands for nothing is skipped.
         person: with whom; None is everybody.
         outputs: where the answer goes.
         provider: what computes; None is as configured.
-        empty: folders and patterns that stand for no picture; each counts as one that is skipped.
+        recursive: whether folders inside of folders count, too.
 
     Raises:
         SourceError: no picture could be compared.
     """
     from daemon.cli.options import override_provider
-    from daemon.cli.pictures import progress
+    from daemon.cli.progress import progress
     from daemon.config import load_config
     from daemon.errors import SourceError
     from daemon.people.comparison import compare
+    from daemon.people.enrolment import Rejected
     from daemon.people.gallery import open_gallery
     from daemon.people.matching import make_matcher
     from daemon.people.records import EncoderId
     from daemon.vision.examination import open_examiner
+    from daemon.vision.pictures import list_pictures
 
+    empty: list[Rejected] = []
+    photos = list_pictures(
+        given,
+        recursive=recursive,
+        skip=lambda place, why: empty.append(Rejected(str(place), "unreadable", why)),
+    )
     _check_elsewhere(photos, outputs)
     _require_what_draws(outputs)
     config = override_provider(load_config(path), provider)

@@ -16,9 +16,9 @@ from daemon.cli.pictures import (
     find_pictures,
     json_option,
     pictures_argument,
-    progress,
     read_all,
 )
+from daemon.cli.progress import progress, say
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -77,7 +77,7 @@ def command(
                 found.append({"picture": str(place), "light": light, "night": round(night, 4)})
             else:
                 sure = night if light == "night" else 1 - night
-                click.echo(f"{place}  {light}  {sure:.3f}")
+                say(f"{place}  {light}  {sure:.3f}")
     if as_json:
         facts = {
             "model": f"{card.name} {card.version}",

@@ -21,8 +21,8 @@ from daemon.cli.pictures import (
     find_footage,
     json_option,
     make_folder,
-    progress,
 )
+from daemon.cli.progress import progress, say
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -40,7 +40,7 @@ Examples:
 
 \b
 Exit codes: 0 done, 2 a wrong option, 65 the detector is missing or damaged, 66 no picture could be
-used, 74 a file cannot be written.
+used, 74 a file cannot be written, 130 interrupted: what was found so far is written and printed.
 """
 
 
@@ -82,7 +82,7 @@ def command(
     height in pixels. What cannot be read is skipped and counted.
     """
     from daemon.config import load_config
-    from daemon.vision.footage import is_video
+    from daemon.errors import Interrupted
     from daemon.vision.objects.coco import CocoResult
     from daemon.vision.objects.detector import open_object_detector
 
@@ -98,23 +98,28 @@ def command(
         config.inference.threads,
     )
     detector.threshold = threshold or detector.threshold
-    pictures = [each for each in files if not is_video(each)]
     gathered = CocoResult(detector.classes)
     search = _Search(detector, gathered, out, quiet=as_json)
     if out is not None:
         make_folder(out)
-    with progress(pictures, "detect") as bar:
-        for picture in bar:
-            search.look_at_picture(picture, skipped)
-    for video in filter(is_video, files):
-        search.look_at_video(video, skipped)
-    facts = gathered.facts() | {"model": f"{detector.card.name} {detector.card.version}"}
+    interrupted = False
+    try:
+        search.look_at_all(files, skipped)
+    except KeyboardInterrupt:
+        interrupted = True
+    facts = gathered.facts() | {
+        "model": f"{detector.card.name} {detector.card.version}",
+        "skipped": skipped.messages,
+        "interrupted": interrupted,
+    }
     if out is not None:
         with _writing(out / "objects.json") as target:
             target.write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))
     sys.stdout.flush()
+    if interrupted:
+        raise Interrupted("interrupted")
     skipped.sum_up(total)
 
 
@@ -142,7 +147,17 @@ class _Search:
         self._detector, self._gathered, self._out, self._quiet = detector, gathered, out, quiet
         self._used: set[str] = set()
 
-    def look_at_picture(self, file: Path, skipped: Skipped) -> None:
+    def look_at_all(self, files: Sequence[Path], skipped: Skipped) -> None:
+        """Look at pictures, then at videos."""
+        from daemon.vision.footage import is_video
+
+        with progress([each for each in files if not is_video(each)], "detect") as bar:
+            for picture in bar:
+                self._look_at_picture(picture, skipped)
+        for video in filter(is_video, files):
+            self._look_at_video(video, skipped)
+
+    def _look_at_picture(self, file: Path, skipped: Skipped) -> None:
         """Look at a picture; one that cannot be read is skipped."""
         from daemon.errors import SourceError
         from daemon.vision.objects.drawing import draw
@@ -158,7 +173,7 @@ class _Search:
         if self._out is not None:
             write_image(self._target(file, ".jpg"), draw(image, found))
 
-    def look_at_video(self, file: Path, skipped: Skipped) -> None:
+    def _look_at_video(self, file: Path, skipped: Skipped) -> None:
         """Look at every picture of a video; what can be read of a damaged one counts."""
         from daemon.errors import SourceError
         from daemon.vision.footage import Footage
@@ -196,7 +211,7 @@ class _Search:
             where = f"{name} at {place['seconds']:.2f} s" if place else name
             for each in found:
                 x, y, w, h = (round(value) for value in each.box)
-                click.echo(f"{where}: {each.name} {each.score:.2f} at {x},{y} {w}x{h}")
+                say(f"{where}: {each.name} {each.score:.2f} at {x},{y} {w}x{h}")
         return found
 
     def _target(self, file: Path, suffix: str) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ import click
 from daemon.cli.options import override_provider, provider_option
 from daemon.cli.parameters import config_option
 from daemon.cli.people import counted
+from daemon.cli.pictures import json_option
+from daemon.cli.progress import progress, say
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -26,6 +30,11 @@ Examples:
   porter enroll ada pictures/                 all of a folder
   porter enroll ada --camera                  in front of the camera
   porter enroll ada new.jpg                   again: adds to what is known
+  porter enroll ada pictures/ --json          what was accepted, and why the rest was not
+
+\b
+Exit codes: 0 at least one picture was accepted, 66 none was, 67 it cannot be a name, 77 the gallery
+cannot be used.
 """
 
 
@@ -34,6 +43,7 @@ Examples:
 @click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO]...")
 @click.option("--camera", is_flag=True, help="Take the pictures now: straight, left, right.")
 @click.option("--force", is_flag=True, help="Also if they look like somebody else.")
+@json_option
 @provider_option
 @config_option
 def command(
@@ -41,6 +51,7 @@ def command(
     photos: tuple[Path, ...],
     camera: bool,
     force: bool,
+    as_json: bool,
     provider: Provider | None,
     path: Path | None,
 ) -> None:
@@ -52,7 +63,7 @@ def command(
     """
     from daemon.config import load_config
     from daemon.errors import SourceError
-    from daemon.people.enrolment import repeated, sort_out
+    from daemon.people.enrolment import Rejected, repeated, sort_out
     from daemon.people.gallery import open_gallery
     from daemon.people.matching import make_matcher
     from daemon.people.records import EncoderId, clean_name, name_key
@@ -63,14 +74,22 @@ def command(
         raise click.UsageError("give pictures, or --camera")
     name = clean_name(name)
     config = override_provider(load_config(path), provider)
-    pictures = list_pictures(photos)
+    left_out: list[Rejected] = []
+
+    def leave_out(flaw: Rejected) -> None:
+        say(f"  {flaw.source}: left out: {flaw.message}", err=True)
+        left_out.append(flaw)
+
+    pictures = list_pictures(
+        photos, skip=lambda place, why: leave_out(Rejected(str(place), "unreadable", why))
+    )
     examiner = open_examiner(config)
     card = examiner.encoder.card
     with open_gallery(config.gallery) as gallery:
         made = (
             _from_camera(config, examiner)
             if camera
-            else _from_photos(pictures, examiner, keep=config.gallery.keep_pictures)
+            else _from_photos(pictures, examiner, leave_out, keep=config.gallery.keep_pictures)
         )
         # Alone: or two who enrol one face at the same moment under two names both succeed.
         with gallery.alone():
@@ -82,31 +101,39 @@ def command(
                 if flaw is None:
                     kept.append(each)
                 else:
-                    report(flaw)
+                    leave_out(flaw)
             if kept and not force:
                 matcher = make_matcher(everybody, card, config.faces)
                 kept, rejected = sort_out(kept, known, name, matcher)
                 for flaw in rejected:
-                    report(flaw)
+                    leave_out(flaw)
                 if rejected:
                     click.echo("  --force enrols them all the same", err=True)
             if not kept:
                 raise SourceError(f"{name}: nothing was enrolled: no picture was accepted")
             gallery.enrol(name, kept)
     total = len(kept) + sum(each.role == "own" for each in known)
-    more = f", {total} in all" if known else ""
-    click.echo(f"{name}: enrolled with {counted(len(kept), 'picture')}{more}")
+    if as_json:
+        facts = {
+            "person": name,
+            "accepted": [
+                {"source": each.source, "quality": each.quality and asdict(each.quality)}
+                for each in kept
+            ],
+            "rejected": [asdict(flaw) for flaw in left_out],
+            "templates": total,
+        }
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        more = f", {total} in all" if known else ""
+        click.echo(f"{name}: enrolled with {counted(len(kept), 'picture')}{more}")
     if total < 3:
         click.echo("  more pictures, each a little different, recognise better", err=True)
 
 
-def report(flaw: Rejected) -> None:
-    """Say why a picture was not taken."""
-    click.echo(f"  {flaw.source}: left out: {flaw.message}", err=True)
-
-
-def _from_photos(photos: Sequence[Path], examiner: Examiner, *, keep: bool) -> list[Template]:
-    from daemon.cli.pictures import progress
+def _from_photos(
+    photos: Sequence[Path], examiner: Examiner, leave_out: Callable[[Rejected], None], *, keep: bool
+) -> list[Template]:
     from daemon.errors import SourceError
     from daemon.people.enrolment import Rejected, take
     from daemon.vision.pictures import read_image
@@ -119,7 +146,7 @@ def _from_photos(photos: Sequence[Path], examiner: Examiner, *, keep: bool) -> l
             except SourceError as error:
                 taken = Rejected(str(photo), "unreadable", str(error).removeprefix(f"{photo}: "))
             if isinstance(taken, Rejected):
-                report(taken)
+                leave_out(taken)
             else:
                 found.append(taken)
     return found

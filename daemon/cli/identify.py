@@ -71,8 +71,6 @@ def command(
     be read are skipped and counted.
     """
     from daemon.errors import SourceError
-    from daemon.people.enrolment import Rejected
-    from daemon.vision.pictures import list_pictures
 
     if not given and not folders:
         raise click.UsageError("give pictures, or --folder")
@@ -81,11 +79,5 @@ def command(
     for folder in folders:
         if not folder.is_dir():
             raise SourceError(f"--folder: {folder}: no such folder")
-    empty: list[Rejected] = []
-    photos = list_pictures(
-        [*given, *folders],
-        recursive=recursive,
-        skip=lambda place, why: empty.append(Rejected(str(place), "unreadable", why)),
-    )
     outputs = Outputs(as_json=as_json, plot=picture, table=table, sheet=sheet)
-    answer(path, photos, None, outputs, provider=provider, empty=empty)
+    answer(path, [*given, *folders], None, outputs, provider=provider, recursive=recursive)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from daemon import log
-from daemon.errors import OutputError, PorterError
+from daemon.errors import Interrupted, OutputError, PorterError
 
 COMMANDS = {
     "run": "Listen and look, mind the door, and print what happens.",
@@ -60,7 +60,7 @@ Exit codes:
   74  events cannot be written: full disk, closed pipe
   77  the gallery cannot be used: damaged, a wrong key, or one others can read
   78  the configuration is wrong
- 130  porter style was interrupted; the best so far was written
+ 130  interrupted; porter detect and porter style wrote what they had so far
 """
 
 
@@ -86,9 +86,12 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; what it wrote must have arrived."""
-        with output_errors():
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+        try:
+            with output_errors():
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
         return result
 
 

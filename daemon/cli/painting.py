@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -18,9 +17,9 @@ from daemon.cli.pictures import (
     find_footage,
     find_pictures,
     make_folder,
-    progress,
 )
-from daemon.errors import OutputError, SourceError
+from daemon.cli.progress import progress, say
+from daemon.errors import Interrupted, OutputError, SourceError
 from daemon.paths import file_identity
 from daemon.vision.footage import Footage, is_video
 from daemon.vision.frames import Image
@@ -31,8 +30,6 @@ from daemon.vision.style.optimise import require_scipy
 from daemon.vision.style.transfer import Manner, Painting, Transfer
 from daemon.vision.writing import check_name, write_image, write_video
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells give it: 128 and the number of the signal."""
 PREVIEWS = 20
 """Pictures that `--preview` writes for each painting."""
 
@@ -51,7 +48,7 @@ class Report:
         told = {"content": str(content), "out": str(out), "seconds": round(seconds, 3), **facts}
         self._painted.append(told)
         if not self._as_json:
-            click.echo(f"{content} -> {out} ({seconds:.1f} s{_losses(facts)})")
+            say(f"{content} -> {out} ({seconds:.1f} s{_losses(facts)})")
 
     def finish(self) -> int:
         """Print the rest; returns the exit code.
@@ -69,7 +66,7 @@ class Report:
         total = len(self._painted) + len(self.skipped.messages)
         if self.interrupted:
             click.echo("interrupted", err=True)
-            return INTERRUPTED
+            return Interrupted.exit_code
         self.skipped.sum_up(total)
         return 0
 
@@ -190,7 +187,7 @@ def _bearable(content: Path, height: int, width: int) -> int | None:
     """The size to which a content is reduced for memory, which is said; None: it stays."""
     size = bearable_size(height, width)
     if size is not None:
-        click.echo(
+        say(
             f"{content}: reduced from {max(height, width)} to {size} pixels, the longest side, so "
             "that memory stays below 2 GiB; --size goes beyond",
             err=True,
@@ -205,16 +202,11 @@ def _watched(
     every = max(1, manner.steps // PREVIEWS)
     if preview is not None:
         make_folder(preview)
-    with click.progressbar(
-        length=manner.steps,
-        label=name,
-        file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
-        item_show_func=_terms,
-    ) as bar:
+    with progress(range(manner.steps), name) as bar:
 
         def watch(step: int, loss: Loss, picture: Callable[[], Image]) -> None:
-            bar.update(1, loss)
+            bar.set_postfix_str(_terms(loss), refresh=False)
+            bar.update()
             if preview is not None and (step % every == 0 or step in (1, manner.steps)):
                 write_image(preview / f"{name}-{step:04d}.jpg", picture())
 
@@ -288,7 +280,5 @@ def _losses(facts: dict[str, Any]) -> str:
     )
 
 
-def _terms(loss: Loss | None) -> str | None:
-    if loss is None:
-        return None
+def _terms(loss: Loss) -> str:
     return f"style {loss.style:.4f} content {loss.content:.3f} rough {loss.variation:.4f}"

@@ -1,15 +1,14 @@
-"""What commands over many pictures share: which ones, what is skipped, and a progress bar."""
+"""What commands over many files share: which ones, what is skipped, and where results go."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from daemon.cli.progress import say
 from daemon.errors import SourceError
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from daemon.vision.frames import Image
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-ItemT = TypeVar("ItemT")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -30,19 +28,25 @@ def pictures_argument(command: CommandT) -> CommandT:
 
 
 class Skipped:
-    """Pictures that could not be used: a line on standard error each, and how many."""
+    """Files that could not be used: a line on standard error each, and how many."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "picture") -> None:
+        """None so far.
+
+        Args:
+            kind: of file, in the singular, for people.
+        """
         self.messages: list[str] = []
+        self._kind = kind
 
     def __call__(self, message: str) -> None:
-        """Say that a picture is skipped, and why; the message names it."""
+        """Say that a file is skipped, and why; the message names it."""
         self.messages.append(message)
-        click.echo(f"{message}; skipped", err=True)
+        say(f"{message}; skipped", err=True)
 
     def cut_short(self, message: str) -> None:
         """Say that a video was used up to where it ends or is damaged; it is not skipped."""
-        click.echo(f"{message}; cut short there, what comes before is used", err=True)
+        say(f"{message}; cut short there, what comes before is used", err=True)
 
     def input(self, path: Path, message: str) -> None:
         """Say that a folder or pattern is skipped, and why."""
@@ -52,12 +56,12 @@ class Skipped:
         """Say how many of all were skipped, and fail if nothing was left.
 
         Raises:
-            SourceError: every picture was skipped.
+            SourceError: every file was skipped.
         """
         if self.messages:
-            click.echo(f"{len(self.messages)} of {total} pictures skipped", err=True)
+            click.echo(f"{len(self.messages)} of {total} {self._kind}s skipped", err=True)
         if len(self.messages) == total:
-            raise SourceError("no picture could be used")
+            raise SourceError(f"no {self._kind} could be used")
 
 
 def find_pictures(
@@ -103,24 +107,6 @@ def read_all(paths: Iterable[Path], skipped: Skipped) -> Iterator[tuple[Path, Im
             yield path, image
 
 
-@contextmanager
-def progress(
-    items: Iterable[ItemT], label: str, length: int | None = None
-) -> Iterator[Iterable[ItemT]]:
-    """`items` under a progress bar on standard error; without one where that is no terminal.
-
-    Args:
-        items: to go through.
-        label: of the bar.
-        length: how many there are, where they do not know it themselves; None is unknown.
-    """
-    hidden = not sys.stderr.isatty() or (isinstance(items, Sized) and len(items) < 2)
-    with click.progressbar(
-        items, length=length, label=label, file=sys.stderr, hidden=hidden
-    ) as bar:
-        yield bar
-
-
 def distinct_name(stem: str, suffix: str, taken: set[str]) -> str:
     """`stem` and `suffix`, with a number between them if that is taken; takes the name."""
     name, number = stem + suffix, 1
@@ -135,14 +121,18 @@ def make_folder(folder: Path) -> None:
     """Make a folder for what is written, if it is not there.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: it cannot be made, or nothing can be written into it.
     """
+    import os
+
     from daemon.errors import OutputError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder}: nothing can be written into this folder")
 
 
 def require_desk(wanted: str) -> None:

@@ -46,7 +46,5 @@ def command(
     quality. A face that is not good enough for the door is rejected here, too. Pictures that cannot
     be read are skipped and counted.
     """
-    from daemon.vision.pictures import list_pictures
-
     outputs = Outputs(as_json=as_json, plot=picture)
-    answer(path, list_pictures(given), name, outputs, provider=provider)
+    answer(path, given, name, outputs, provider=provider)

@@ -65,10 +65,15 @@ def command(ctx: click.Context, as_json: bool, path: Path | None) -> None:
 @command.command(epilog="\b\nExamples:\n  porter visitors forget 3\n  porter visitors forget --all")
 @click.argument("numbers", nargs=-1, type=click.IntRange(1), metavar="[N]...")
 @click.option("--all", "everybody", is_flag=True, help="All of them, also of other encoders.")
+@json_option
 @config_option
 @click.pass_context
 def forget(
-    ctx: click.Context, numbers: tuple[int, ...], everybody: bool, path: Path | None
+    ctx: click.Context,
+    numbers: tuple[int, ...],
+    everybody: bool,
+    as_json: bool,
+    path: Path | None,
 ) -> None:
     """Erase strangers N, as `porter visitors` numbers them, for good."""
     from daemon.config import load_config
@@ -81,7 +86,7 @@ def forget(
     if visitors is None:
         if numbers:
             raise PersonError(f"{numbers[0]}: there is no such stranger; nobody is kept")
-        click.echo("nothing was kept")
+        click.echo(json.dumps({"faces": 0}) if as_json else "nothing was kept")
         return
     with visitors:
         if everybody:
@@ -93,7 +98,7 @@ def forget(
                     raise PersonError(f"{number}: there is no such stranger; porter visitors")
             ids = [each.id for number in set(numbers) for each in known[number].seen]
             count = visitors.forget(ids)
-    click.echo(f"{counted(count, 'face')} erased")
+    click.echo(json.dumps({"faces": count}) if as_json else f"{counted(count, 'face')} erased")
 
 
 def _open(config: Config) -> Visitors | None:

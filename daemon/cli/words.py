@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ import click
 from daemon.cli.options import provider_option
 from daemon.cli.parameters import config_option
 from daemon.cli.people import counted
-from daemon.cli.pictures import json_option, progress
+from daemon.cli.pictures import Skipped, json_option
+from daemon.cli.progress import progress, say
 
 if TYPE_CHECKING:
     from daemon.audio.words.enrolment import Encoded, Enroller
@@ -159,7 +161,8 @@ def enroll(
 @command.command(epilog='\b\nExample:\n  porter words remove "hello porter" --yes')
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def remove(names: tuple[str, ...], yes: bool) -> None:
+@json_option
+def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Erase words and, if they were kept, their recordings."""
     from daemon.audio.words.store import open_store
 
@@ -170,7 +173,10 @@ def remove(names: tuple[str, ...], yes: bool) -> None:
         if not yes:
             click.confirm(f"Erase {name} for good?", abort=True, err=True)
         store.remove(name)
-        click.echo(f"{name}: erased")
+        if not as_json:
+            click.echo(f"{name}: erased")
+    if as_json:
+        click.echo(json.dumps({"erased": names}, ensure_ascii=False))
 
 
 @command.command(
@@ -200,21 +206,20 @@ def test(
 
     trial: Trial = open_trial(override_provider(load_config(path), provider))
     rows: list[dict[str, Any]] = []
-    skipped = 0
-    files = list_recordings(given)
+    skipped = Skipped("recording")
+    files = list_recordings(given, skip=skipped.input)
+    total = len(files) + len(skipped.messages)
     with progress(files, "listening") as bar:
         for file in bar:
             try:
                 results = trial.hear(read_recording(file, 3600.0))
             except SourceError as error:
-                skipped += 1
-                click.echo(f"{error}; skipped", err=True)
+                skipped(str(error))
                 continue
             rows.append({"recording": str(file), "words": [each.facts() for each in results]})
-    if not rows:
-        raise SourceError("no recording could be used")
     if as_json:
-        click.echo(json.dumps({"recordings": rows, "skipped": skipped}, ensure_ascii=False))
+        facts = {"recordings": rows, "skipped": skipped.messages}
+        click.echo(json.dumps(facts, ensure_ascii=False))
     else:
         for row in rows:
             for each in row["words"]:
@@ -223,6 +228,8 @@ def test(
                     f"{row['recording']}  {each['word']}: {heard}; score {each['score']:.3f} at "
                     f"{each['time']:.2f} s, threshold {each['threshold']:.3f}"
                 )
+    sys.stdout.flush()
+    skipped.sum_up(total)
     if not all(any(each["heard"] for each in row["words"]) for row in rows):
         ctx.exit(1)
 
@@ -253,7 +260,7 @@ def _not_trained(name: str, config: Config) -> None:
 
 
 def _report(fault: Fault) -> None:
-    click.echo(f"  {fault.source}: left out: {fault.message}", err=True)
+    say(f"  {fault.source}: left out: {fault.message}", err=True)
 
 
 def _alike(enroller: Enroller, takes: list[Encoded], faults: list[Fault]) -> list[Encoded]:
@@ -271,7 +278,15 @@ def _from_files(given: tuple[Path, ...], faults: list[Fault]) -> list[Recording]
     from daemon.errors import SourceError
 
     found: list[Recording] = []
-    with progress(list_recordings(given), "reading") as bar:
+
+    def leave_out(fault: Fault) -> None:
+        _report(fault)
+        faults.append(fault)
+
+    files = list_recordings(
+        given, skip=lambda place, why: leave_out(Fault(str(place), "unreadable", why))
+    )
+    with progress(files, "reading") as bar:
         for file in bar:
             try:
                 taken = check(file.name, read_recording(file, LONGEST_FILE))
@@ -280,8 +295,7 @@ def _from_files(given: tuple[Path, ...], faults: list[Fault]) -> list[Recording]
             if isinstance(taken, Recording):
                 taken = check_new(taken, found)
             if isinstance(taken, Fault):
-                _report(taken)
-                faults.append(taken)
+                leave_out(taken)
             else:
                 found.append(taken)
     return found

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import re
+import signal
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -45,6 +52,11 @@ def test_json_is_coco_and_what_cannot_be_read_is_skipped_and_counted(street_plac
     assert "2 of 4 pictures skipped" in said.err
     facts = json.loads(said.out)
     assert [Path(each["file_name"]).name for each in facts["images"]] == ["a.png", "c.png"]
+    assert [message.partition(":")[0] for message in facts["skipped"]] == [
+        str(folder / "b.jpg"),
+        str(folder / "none.jpg"),
+    ]
+    assert not facts["interrupted"]
     (found,) = facts["annotations"]
     names = {each["id"]: each["name"] for each in facts["categories"]}
     assert names[found["category_id"]] == "dog"
@@ -161,6 +173,43 @@ def test_an_empty_folder_and_a_pattern_without_a_match_are_skipped(street_place:
     assert said.code == 66
     assert "error: " in said.err
     assert "skipped" not in said.err
+
+
+def test_an_interruption_keeps_what_was_found_and_lines_stand_apart_from_the_bar(
+    street_place: Place,
+) -> None:
+    video = write_video(street_place.folder / "walk.avi", [street(("dog", 2, 3))] * 2000)
+    out = street_place.folder / "out"
+    terminal, end = os.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "daemon.cli.main", "detect", str(video), "--out", str(out),
+            "--config", str(street_place.folder / "config.yaml"),
+        ],
+        cwd=ROOT, stdout=end, stderr=end, text=True,
+    )  # fmt: skip
+    os.close(end)
+    shown = b""
+    while shown.count(b"walk.avi at ") < 40:
+        shown += os.read(terminal, 4096)
+    process.send_signal(signal.SIGINT)
+    with suppress(OSError):  # EIO is how the end of a terminal reads
+        while piece := os.read(terminal, 4096):
+            shown += piece
+    os.close(terminal)
+    assert process.wait(30) == 130
+    text = shown.decode()
+    assert "Traceback" not in text
+    assert text.rstrip().endswith("interrupted")
+    assert re.search(r"walk\.avi: +\d+%", text), "the bar is shown"
+    for line in re.findall(r"[^\r\n]*walk\.avi at [^\r\n]*", text):
+        assert line.startswith(str(video)), "nothing of the bar is left before it"
+    facts = json.loads((out / "objects.json").read_text())
+    assert facts["interrupted"]
+    assert 40 <= len(facts["images"]) < 2000
+    drawn = cv2.VideoCapture(str(out / "walk.mp4"))
+    assert int(drawn.get(cv2.CAP_PROP_FRAME_COUNT)) == pytest.approx(len(facts["images"]), abs=1)
 
 
 def test_no_torch_is_needed(tmp_path: Path) -> None:

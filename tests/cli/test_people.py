@@ -83,6 +83,20 @@ def test_what_is_rejected_is_named_with_the_reason(place: Place) -> None:
     assert "--force" in said.err
 
 
+def test_an_enrolment_for_programs(place: Place) -> None:
+    (empty := place.folder / "empty").mkdir()
+    said = place("enroll", "Ada", place.photo("good", 1), place.photo("nobody"), empty, "--json")
+    assert said.code == 0
+    facts = json.loads(said.out)
+    assert (facts["person"], facts["templates"]) == ("Ada", 1)
+    assert [each["source"] for each in facts["accepted"]] == ["good.png"]
+    assert facts["accepted"][0]["quality"]["sharpness"] > 0
+    assert [(each["source"], each["reason"]) for each in facts["rejected"]] == [
+        (str(empty), "unreadable"),
+        ("nobody.png", "no face"),
+    ]
+
+
 def test_somebody_who_is_enrolled_already_needs_force(place: Place) -> None:
     place.enrol("Bob", 2)
     said = place("enroll", "Ada", place.photo("bob", 2, noise=3))

@@ -236,6 +236,7 @@ def test_what_stands_for_no_picture_is_skipped_among_others(known: Place) -> Non
     assert f"{pattern}: skipped: no file fits this pattern" in said.err
     assert "2 of 3 pictures skipped" in said.err
     assert known("identify", empty).code == 66
+    assert known("verify", "ada", empty, known.photo("ada", 1), pattern, "--json").code == 0
 
 
 @pytest.mark.parametrize("option", ["--plot", "--sheet", "--csv"])

@@ -123,14 +123,15 @@ def test_words_are_listed_tested_and_erased(
 ) -> None:
     enrol(home, takes)
     listed = json.loads(porter("words", "list", "--json", environment=home).stdout)
+    (empty := tmp_path / "empty").mkdir()
     tried = porter(
-        "words", "test", takes / "porcupine-3.wav", takes / "kitchen-3.wav", "--json",
+        "words", "test", takes / "porcupine-3.wav", takes / "kitchen-3.wav", empty, "--json",
         environment=home,
     )  # fmt: skip
     ours, other = (row["words"][0] for row in json.loads(tried.stdout)["recordings"])
     file = tmp_path / "state" / "words" / "porcupine.json"
     mode = stat.S_IMODE(file.stat().st_mode)
-    erased = porter("words", "remove", "porcupine", "--yes", environment=home)
+    erased = porter("words", "remove", "porcupine", "--yes", "--json", environment=home)
     again = porter("words", "remove", "porcupine", "--yes", environment=home)
 
     assert [word["name"] for word in listed["words"]] == ["porcupine"]
@@ -138,7 +139,10 @@ def test_words_are_listed_tested_and_erased(
     assert len(ours["heard"]) == 1
     assert ours["score"] > 0.5 > other["score"]
     assert mode == 0o600
-    assert erased.returncode == 0
+    (skipped,) = json.loads(tried.stdout)["skipped"]
+    assert skipped.startswith(f"{empty}: holds no recordings")
+    assert "1 of 3 recordings skipped" in tried.stderr
+    assert json.loads(erased.stdout) == {"erased": ["porcupine"]}
     assert not file.exists()
     assert again.returncode == 67
     assert "no word is enrolled" in again.stderr
