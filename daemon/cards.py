@@ -10,14 +10,14 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from daemon import documents
 from daemon.errors import ConfigError, ModelError, PorterError
 from daemon.paths import model_folders
-from daemon.validation import Settings, Text, load, problem, suggest
+from daemon.validation import Settings, Text, load, problem, shown, suggest
 
 if TYPE_CHECKING:
     from daemon.config import WordOverride
@@ -59,6 +59,19 @@ class ModelCard(Settings):
     figures: Any = None
 
     _folder: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_kind(cls, value: Any) -> Any:
+        """In a card of another kind hardly a line is right; the one reason says it all."""
+        known = get_args(cls.model_fields["kind"].annotation)
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if kind is not None and known and kind not in known:
+            wanted = " or ".join(map(repr, known))
+            raise problem(
+                f"must be {wanted} here, not {shown(kind)}; this is another kind of model", "kind"
+            )
+        return value
 
     @property
     def path(self) -> Path:

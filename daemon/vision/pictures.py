@@ -44,6 +44,7 @@ def read_image(path: Path) -> Image:
     """
     import cv2
 
+    quiet()
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:

@@ -171,7 +171,7 @@ def test_a_verifier_is_checked_too(models):
 @pytest.mark.parametrize(
     ("changes", "field", "said"),
     [
-        ({"kind": "face"}, "kind", "must be one of 'wake', not 'face'"),
+        ({"kind": "face"}, "kind", "must be 'wake' here, not 'face'; this is another kind of model"),
         ({"sha256": "abc"}, "sha256", "must be 64 lower-case hexadecimal digits"),
         ({"version": 1}, "version", "must be text, not 1"),
         ({"file": "../hello.onnx"}, "file", "must be the name of a file beside the card"),
@@ -190,6 +190,7 @@ def test_a_wrong_card_names_line_and_field(models, changes, field, said):
     with pytest.raises(ModelError) as caught:
         load_wake_card(path)
     first = str(caught.value).splitlines()[0]
+    assert field != "kind" or str(caught.value) == first, "the rest follows from it"
     place, _, what = first.partition(": ")
     line = int(place.removeprefix(f"{path}:"))
     last = field.split(".")[-1].split("[")[0]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SourceError
-from daemon.vision.pictures import list_pictures
+from daemon.vision.pictures import list_pictures, read_image
 
 
 def test_folders_patterns_and_files_are_listed_once_and_in_order(tmp_path: Path) -> None:
@@ -43,3 +43,13 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> 
     odd.touch()
 
     assert list_pictures([odd]) == [odd]
+
+
+def test_a_damaged_picture_is_said_in_porters_words_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(b"GIF89a\x01\x00")
+    with pytest.raises(SourceError, match="a.jpg: not a picture, or damaged"):
+        read_image(file)
+    assert capfd.readouterr() == ("", "")
