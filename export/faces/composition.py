@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from daemon.vision.face import MIRRORED
 from export.faces.degrade import degrade
+from export.faces.reduction import after, reduce
 
 Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -171,19 +172,17 @@ def warp(
     border: int,
 ) -> tuple[Image, npt.NDArray[np.float64]]:
     """Scale and turn about a point that goes to another; returns picture and the (2, 3) map."""
-    reduced = 1.0
+    matrix = _about(focus, factor, angle, to)
     if factor < 0.7:
         # A warp samples four pixels, whatever it skips: average first.
-        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        reduced = small.shape[1] / image.shape[1]
-        image = np.asarray(small, np.uint8)
-    matrix = _about((focus[0] * reduced, focus[1] * reduced), factor / reduced, angle, to)
+        image, reduction = reduce(image, factor)
+        onto = after(reduction, matrix)
+    else:
+        onto = matrix
     warped = cv2.warpAffine(
-        image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(114,) * 3
+        image, onto, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(114,) * 3
     )
-    full = matrix.copy()
-    full[:, :2] *= reduced
-    return np.asarray(warped, np.uint8), full
+    return np.asarray(warped, np.uint8), matrix
 
 
 def _view(scene: Picture, side: int, rng: Generator) -> Sample:

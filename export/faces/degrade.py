@@ -92,8 +92,10 @@ def coarsen(image: Image, smallest: float, rng: Generator) -> Image:
     """Fewer pixels than the picture seems to have."""
     height, width = image.shape[:2]
     factor = rng.uniform(smallest, 0.95)
-    ways = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_NEAREST)
-    small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=ways[rng.integers(2)])
+    # A size, not a factor: or what is left over at the far edges is stretched on the way back.
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    way = (cv2.INTER_AREA, cv2.INTER_LINEAR)[rng.integers(2)]
+    small = cv2.resize(image, size, interpolation=way)
     back = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)[rng.choice(3, p=(0.6, 0.3, 0.1))]
     return np.asarray(cv2.resize(small, (width, height), interpolation=back), np.uint8)
 

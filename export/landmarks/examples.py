@@ -17,6 +17,7 @@ from daemon.vision.face import MIRRORED
 from daemon.vision.landmarks import EYES, SIDE, TEMPLATE
 from export.faces.composition import FaceCrop
 from export.faces.degrade import degrade
+from export.faces.reduction import after, reduce, resizing
 
 Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -82,13 +83,11 @@ def cut_out(image: Image, landmarks: Array, rng: Generator) -> tuple[Image, Arra
     # A camera's pixels, in pixels of the cut: from far too few to more than are needed.
     factor = float(np.exp(rng.uniform(np.log(0.35), np.log(1.8))))
     side = max(16, round(SIDE * factor))
-    onto = similarity(coarse, TEMPLATE * (side / SIDE))
+    onto = similarity(coarse, transform(resizing(side / SIDE, side / SIDE), TEMPLATE))
     scale = float(np.hypot(onto[0, 0], onto[1, 0]))
     if scale < 0.5:
-        small = cv2.resize(image, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
-        reduced = small.shape[1] / image.shape[1]
-        image, onto = np.asarray(small, np.uint8), onto.copy()
-        onto[:, :2] /= reduced
+        image, reduction = reduce(image, 2 * scale)
+        onto = after(reduction, onto)
     border = BORDERS[int(rng.integers(len(BORDERS)))]
     grey = int(rng.integers(256))
     seen = cv2.warpAffine(

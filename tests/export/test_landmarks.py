@@ -19,6 +19,7 @@ from daemon.vision.alignment import similarity
 from daemon.vision.detector import open_detector
 from daemon.vision.face import COLUMNS
 from daemon.vision.landmarks import EYES, SIDE, TEMPLATE
+from export.faces.composition import warp
 from export.faces.sketches import Sketch
 from export.landmarks.consensus import ENOUGH, agreed
 from export.landmarks.examples import cut_out, trusted
@@ -105,6 +106,49 @@ def test_a_cut_has_its_landmarks_where_its_label_says(number: int, eyes: float) 
     mirrored = similarity(points[[1, 0, 2, 4, 3]] * (-1, 1), expected)
     other = (points[[1, 0, 2, 4, 3]] * (-1, 1)) @ mirrored[:, :2].T + mirrored[:, 2]
     assert min(np.abs(back - expected).max(), np.abs(other - expected).max()) < 1e-2
+
+
+def spot(place: npt.NDArray[np.float64], wide: float, shape: tuple[int, int]) -> Image:
+    """A white spot with soft edges on black, its middle between pixels if `place` is."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    far = (x - place[0]) ** 2 + (y - place[1]) ** 2
+    return np.repeat((255 * np.exp(-far / (2 * wide**2)))[..., None], 3, 2).astype(np.uint8)
+
+
+def middle(image: Image) -> npt.NDArray[np.float64]:
+    """Where the spot is: the mean place of its light."""
+    light = image[..., 0].astype(np.float64)
+    y, x = np.mgrid[: light.shape[0], : light.shape[1]]
+    return np.array([(x * light).sum(), (y * light).sum()]) / light.sum()
+
+
+def test_resizing_on_the_way_to_a_cut_shifts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cameras' pixels of every size: the nose is in the cut where the label says."""
+    monkeypatch.setattr("export.landmarks.examples.degrade", lambda image, *_: image)
+    monkeypatch.setattr("export.landmarks.examples._hide", lambda *_: None)
+    monkeypatch.setattr("export.landmarks.examples.BORDERS", (cv2.BORDER_REPLICATE,))
+    off = []
+    for seed in range(60):
+        eyes = 30.0 + 2 * seed
+        points = (TEMPLATE - SIDE / 2) * eyes / EYES + (200.3, 190.8)
+        cut, offsets = cut_out(
+            spot(points[2], eyes / 8, (400, 420)), points, np.random.default_rng(seed)
+        )
+        nose = (TEMPLATE + EYES * offsets)[2]
+        off.append(middle(cut) - nose)
+    assert np.abs(off).max() < 0.2
+    assert np.abs(np.mean(off, 0)).max() < 0.05
+
+
+@pytest.mark.parametrize("factor", [0.17, 0.33, 0.5, 0.69, 1.0, 1.7])
+def test_a_picture_is_where_the_map_of_its_warp_says(factor: float) -> None:
+    place = np.array([151.3, 122.6])
+    seen, matrix = warp(
+        spot(place, 9.0, (300, 333)), (140, 130), factor, 20.0, (100.0, 90.0), (200, 180),
+        cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    told = matrix[:, :2] @ place + matrix[:, 2]
+    assert np.abs(middle(seen) - told).max() < 0.1
 
 
 @pytest.mark.slow
