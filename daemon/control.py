@@ -144,7 +144,10 @@ class Control:
         if self._server is None:
             return
         self._server.close()
-        self.path.unlink(missing_ok=True)
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("control.path: %s: cannot be removed: %s", self.path, error.strerror)
         for client in self._clients:
             client.cancel()
         if self._clients:

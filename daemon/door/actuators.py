@@ -92,12 +92,14 @@ class Guarded:
 
     def __init__(self, name: str, settings: dict[str, Any], limit: float, timeout: float) -> None:
         self.name = name
-        self._first = json.dumps({"kind": name, "settings": settings, "limit": limit})
+        self._settings = settings
+        self._limit = limit
         self._timeout = timeout
         self._failed: Callable[[str], None] = log.error
         self._guard: subprocess.Popen[bytes] | None = None
         self._waiting: dict[int, asyncio.TimerHandle] = {}
         self._started: asyncio.Future[str | None] | None = None
+        self._replaces = False
         self._settling: list[asyncio.Future[str | None]] = []
         self._buffer = b""
         self._number = 0
@@ -152,6 +154,9 @@ class Guarded:
             self._restart.cancel()
         guard = self._guard
         if guard is None:
+            problem = await asyncio.to_thread(_lock_alone, self.name, self._settings)
+            if problem is not None:
+                log.error("the door may be unlocked: %s", problem)
             return
         self._hang_up()
         deadline = asyncio.get_running_loop().time() + self._timeout + ANSWER_PATIENCE
@@ -178,7 +183,9 @@ class Guarded:
         os.set_blocking(guard.stdin.fileno(), False)
         os.set_blocking(guard.stdout.fileno(), False)
         asyncio.get_running_loop().add_reader(guard.stdout.fileno(), self._hear)
-        self._write(self._first)
+        first = {"kind": self.name, "settings": self._settings, "limit": self._limit}
+        self._write(json.dumps({**first, "again": self._replaces}))
+        self._replaces = True
         self._expect(0, START_PATIENCE)
 
     def _send(self, order: dict[str, Any]) -> None:
@@ -280,14 +287,20 @@ def lock_directly(config: DoorConfig) -> None:
     """
     if config.actuator == "dry-run":
         return
+    problem = _lock_alone(config.actuator, _settings(config))
+    if problem is not None:
+        raise DoorError(f"not locked: {problem}")
+
+
+def _lock_alone(kind: str, settings: dict[str, Any]) -> str | None:
+    """Lock without a guard; what went wrong, or None."""
     try:
-        lock = make_lock(config.actuator, _settings(config))
+        lock = make_lock(kind, settings)
         problem = shut(lock)
         lock.close()
     except Unusable as error:
-        problem = str(error)
-    if problem is not None:
-        raise DoorError(f"not locked: {problem}")
+        return str(error)
+    return problem
 
 
 def _settings(config: DoorConfig) -> dict[str, Any]:

@@ -81,9 +81,11 @@ class Entrance:
         """Take nothing any more, and lock."""
         if self._badges:
             self._badges.cancel()
-        if self._control:
-            await self._control.stop()
-        await self._door.stop()
+        try:
+            if self._control:
+                await self._control.stop()
+        finally:
+            await self._door.stop()
 
     def handle(self, given: Input) -> None:
         """Let the door decide what follows from what was heard or seen."""

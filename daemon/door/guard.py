@@ -4,10 +4,14 @@ It gets orders through a pipe. Whatever happens to the daemon, the door is locke
 the guard's own clock, also while the daemon is frozen; and when the pipe closes, because the daemon
 ended or was killed, the guard locks and ends, too. A lock that fails is tried again and again.
 
-The protocol is JSON lines. The first line on standard input is `{"kind", "settings", "limit"}`;
-then `{"id", "order": "lock"}` and `{"id", "order": "unlock", "seconds"}`. On standard output each
-order is answered with `{"id", "problem"}`; `id` 0 is the lock at the start, and `id` null what the
-guard did by itself.
+An order that was broken off may still be at work: a program of another user cannot be killed, and
+the guard before this one may have been killed with an unlock on its way. The door is locked again
+when that must be over.
+
+The protocol is JSON lines. The first line on standard input is `{"kind", "settings", "limit",
+"again"}`; then `{"id", "order": "lock"}` and `{"id", "order": "unlock", "seconds"}`. On standard
+output each order is answered with `{"id", "problem"}`; `id` 0 is the lock at the start, and `id`
+null what the guard did by itself.
 """
 
 from __future__ import annotations
@@ -43,9 +47,12 @@ class Guard:
         limit: longest time without locking, in seconds, however many orders come.
         orders: descriptor to read from.
         answers: descriptor to write to.
+        again: lock a second time, when an order of the guard before must be over.
     """
 
-    def __init__(self, lock: Lock, limit: float, orders: int, answers: int) -> None:
+    def __init__(
+        self, lock: Lock, limit: float, orders: int, answers: int, *, again: bool = False
+    ) -> None:
         self._lock = lock
         self._limit = limit
         self._orders = orders
@@ -61,12 +68,14 @@ class Guard:
         self._due = 0.0
         self._retry_at: float | None = None
         self._tries = 0
+        self._again_at = _now() + lock.timeout if again else None
+        self._lingering: list[Job] = []
 
     def run(self) -> bool:
         """Until the daemon is gone; whether the door is locked then."""
         os.set_blocking(self._answers, False)
         self._begin("lock", [0])
-        while not (self._alone and self._job is None and self._retry_at is None):
+        while not self._alone or self._job or self._lingering or self._retry_at is not None:
             self._wait()
         self._lock.close()
         return self._locked_at is not None
@@ -86,8 +95,9 @@ class Guard:
             self._read()
         now = _now()
         if self._job and now >= self._due:
-            self._job.cancel()
+            self._break_off(self._job)
             self._finish(late(self._order, self._lock.timeout))
+        self._outlast(now)
         if self._until is not None and now >= self._until:
             self._begin("lock", [])
         if self._retry_at is not None and now >= self._retry_at:
@@ -95,7 +105,9 @@ class Guard:
 
     def _patience(self) -> float | None:
         """Milliseconds until something is due."""
-        times = [each for each in (self._until, self._retry_at) if each is not None]
+        times = [each for each in (self._until, self._retry_at, self._again_at) if each is not None]
+        if self._lingering:
+            times.append(_now() + LONGEST_SLEEP)
         if self._job:
             times.append(self._due)
         if not times:
@@ -148,7 +160,7 @@ class Guard:
     def _begin(self, order: Order, ids: list[int], seconds: float = 0.0) -> None:
         """Start an order in place of the one at work, which counts as answered."""
         if self._job:
-            self._job.cancel()
+            self._break_off(self._job)
             for number in self._ids:
                 self._answer(number, None)
         self._retry_at = self._locked_at = None
@@ -159,6 +171,22 @@ class Guard:
         self._job = self._lock.begin(order, seconds)
         if self._job.descriptor is None:
             self._finish(self._job.finish())
+
+    def _break_off(self, job: Job) -> None:
+        job.cancel()
+        if job.lingers():
+            self._lingering.append(job)
+
+    def _outlast(self, now: float) -> None:
+        """Lock once more when what was broken off is over, unless the door is to be open."""
+        over = [job for job in self._lingering if not job.lingers()]
+        if self._again_at is not None and now >= self._again_at:
+            self._again_at = None
+        elif not over:
+            return
+        self._lingering = [job for job in self._lingering if job not in over]
+        if self._until is None:
+            self._begin("lock", [])
 
     def _finish(self, problem: str | None) -> None:
         order, ids = self._order, self._ids
@@ -213,4 +241,5 @@ def main() -> None:
     except Unusable as error:
         os.write(1, json.dumps({"id": 0, "problem": str(error)}).encode() + b"\n")
         sys.exit(1)
-    sys.exit(0 if Guard(lock, given["limit"], 0, 1).run() else 1)
+    guard = Guard(lock, given["limit"], 0, 1, again=given["again"])
+    sys.exit(0 if guard.run() else 1)

@@ -73,6 +73,8 @@ class ChallengePassed:
     evidence: Evidence
     """Of the pictures taken meanwhile."""
     taken: float
+    refusal: str | None = None
+    """Why the person may not come in by now, in words for people; None: they may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

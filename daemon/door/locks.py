@@ -6,14 +6,20 @@ Imports nothing but the standard library, so that the guard is small; `gpiod` on
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 Order = Literal["unlock", "lock"]
+
+KILLED_SECONDS = 0.2
+"""What was killed is gone long before, unless it cannot be."""
+
+_PR_SET_PDEATHSIG = 1
 
 
 class Unusable(Exception):
@@ -31,6 +37,9 @@ class Job(Protocol):
 
     def cancel(self) -> None:
         """End it, with everything that it started. Once, in place of :meth:`finish`."""
+
+    def lingers(self) -> bool:
+        """Whether something of it is still at work after :meth:`cancel`."""
 
 
 class Lock(Protocol):
@@ -61,6 +70,10 @@ class Done:
     def cancel(self) -> None:
         """Nothing is left to end."""
 
+    def lingers(self) -> bool:
+        """No."""
+        return False
+
 
 class Program:
     """A program at work, in a process group of its own."""
@@ -73,6 +86,7 @@ class Program:
             stdout=2,  # standard output belongs to others
             env=environment,
             start_new_session=True,
+            preexec_fn=_end_with(os.getpid()),
         )
         self.descriptor: int | None = os.pidfd_open(self._process.pid)
 
@@ -86,11 +100,24 @@ class Program:
         return f"{self._name} failed: {ending}"
 
     def cancel(self) -> None:
-        """Kill it and everything it started."""
-        with contextlib.suppress(ProcessLookupError):
+        """Kill it and everything it started, as far as they may be killed."""
+        with contextlib.suppress(OSError):  # gone, or another user's: a program may use sudo
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILLED_SECONDS)
         self._release()
+
+    def lingers(self) -> bool:
+        """Whether it could not be killed, or something that it started could not."""
+        if self._process.poll() is None:
+            return True
+        try:
+            os.killpg(self._process.pid, 0)
+        except PermissionError:
+            return True
+        except ProcessLookupError:
+            pass
+        return False  # gone, or killed and about to be
 
     def _release(self) -> None:
         if self.descriptor is not None:
@@ -157,6 +184,21 @@ class GpioLock:
         with contextlib.suppress(OSError):
             self._request.set_value(self._line, self._inactive)
         self._request.release()
+
+
+def _end_with(parent: int) -> Callable[[], None]:
+    """For a child before it becomes a program: to be killed when its parent is (prctl(2)).
+
+    What unlocks must not outlive the guard, which would have locked after it.
+    """
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def prepare() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before it could be said
+            os._exit(1)
+
+    return prepare
 
 
 def make_lock(kind: str, settings: Mapping[str, Any]) -> Lock:

@@ -277,7 +277,11 @@ class _Step(Move):
         track, person, steps = seen.evidence.track, seen.person, seen.challenge
         seconds = self.liveness.challenge_seconds
         until = self.now + seconds
-        self.go("challenged", Challenged(track=track, person=person, steps=steps, until=until))
+        claimed = self.state.phase.claimed if isinstance(self.state.phase, Armed) else None
+        self.go(
+            "challenged",
+            Challenged(track=track, person=person, claimed=claimed, steps=steps, until=until),
+        )
         self.actions.append(
             DoorChallenge(track=track, person=person, steps=list(steps), seconds=seconds)
         )
@@ -290,6 +294,9 @@ class _Step(Move):
             self._fail_challenge(f"the face became that of {passed.person}")
         elif reason := self._stale(passed.taken) or _insufficient(proof):
             self._fail_challenge(reason)
+        elif passed.refusal is not None:
+            self.go("disarmed", Locked())
+            self.deny("schedule", passed.refusal, _subject(passed))
         else:
             self._open(phase.person, replace(proof, liveness="challenge"))
 

@@ -18,13 +18,17 @@ class LockoutConfig(Settings):
     seconds: float = Field(default=120.0, ge=1, le=86_400)
 
 
+LONGEST_ORDER = 7.0
+"""Seconds. `porter unlock` waits 10 s for an answer, and systemd as long for the last lock."""
+
+
 class CommandActuator(Settings):
     """Programs that work the lock: argument lists, no shell."""
 
     unlock: list[Text] = Field(min_length=1)
     """Gets the seconds of the pulse in PORTER_SECONDS and must lock by itself after them."""
     lock: list[Text] = Field(min_length=1)
-    timeout: float = Field(default=3.0, ge=0.1, le=60)
+    timeout: float = Field(default=3.0, ge=0.1, le=LONGEST_ORDER)
 
 
 class GpioActuator(Settings):

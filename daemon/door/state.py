@@ -57,6 +57,8 @@ class Challenged:
 
     track: int
     person: str
+    claimed: str | None
+    """Whose claim it was that armed the door; 1:1 goes on with them."""
     steps: tuple[Turn, ...]
     until: float
 

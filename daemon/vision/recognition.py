@@ -189,6 +189,7 @@ class Recognizer:
             self._tell(inputs.ChallengeFailed(track=asked.track, reason="the face has gone"))
         else:
             visitor.challenge = Challenge(tuple(asked.steps), asked.seconds, visitor.last_seen)
+            visitor.passed = False
 
     def probe(self, track: int) -> npt.NDArray[np.float32] | None:
         """The last good embedding of a tracked face, (d,); None when it has gone."""
@@ -198,7 +199,7 @@ class Recognizer:
     def end_challenges(self) -> None:
         """The door does not wait for a challenge any more."""
         for visitor in self._visitors.values():
-            visitor.challenge = None
+            visitor.challenge, visitor.passed = None, False
 
     def _visitor(self, track: Track) -> Visitor:
         visitor = self._visitors.get(track.number)
@@ -349,10 +350,13 @@ class Recognizer:
                     else None,
                 )
             )
+        refusal = self._roster.refusal(person)
         if passed:
             visitor.challenge, visitor.passed = None, False
             self._tell(
-                inputs.ChallengePassed(person=person, evidence=evidence, taken=frame.captured)
+                inputs.ChallengePassed(
+                    person=person, evidence=evidence, taken=frame.captured, refusal=refusal
+                )
             )
         else:
             self._tell(
@@ -360,7 +364,7 @@ class Recognizer:
                     person=person,
                     evidence=evidence,
                     taken=frame.captured,
-                    refusal=self._roster.refusal(person),
+                    refusal=refusal,
                 )
             )
 

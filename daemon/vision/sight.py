@@ -157,8 +157,8 @@ class Sight:
     def follow(self, phase: Phase) -> None:
         """Look as the door needs it: at every picture while it waits for a face, and for whom."""
         recognizer = self._recognizer
-        claim = phase.claimed if isinstance(phase, Armed) else None
         waiting = isinstance(phase, Armed | Challenged)
+        claim = phase.claimed if isinstance(phase, Armed | Challenged) else None
         if (recognizer.claim, recognizer.waiting) != (claim, waiting):
             # Plain assignments, each seen whole by the other thread.
             recognizer.claim, recognizer.waiting = claim, waiting

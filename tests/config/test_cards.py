@@ -171,7 +171,11 @@ def test_a_verifier_is_checked_too(models):
 @pytest.mark.parametrize(
     ("changes", "field", "said"),
     [
-        ({"kind": "face"}, "kind", "must be 'wake' here, not 'face'; this is another kind of model"),
+        (
+            {"kind": "face"},
+            "kind",
+            "must be 'wake' here, not 'face'; this is another kind of model",
+        ),
         ({"sha256": "abc"}, "sha256", "must be 64 lower-case hexadecimal digits"),
         ({"version": 1}, "version", "must be text, not 1"),
         ({"file": "../hello.onnx"}, "file", "must be the name of a file beside the card"),

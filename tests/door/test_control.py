@@ -265,6 +265,18 @@ def test_stopping_does_not_wait_for_clients(path):
     serving(path, story)
 
 
+def test_a_socket_that_cannot_be_removed_does_not_keep_the_door_from_locking(path, caplog):
+    async def run() -> None:
+        control = Control(path)
+        await control.start()
+        path.unlink()
+        path.mkdir()
+        await control.stop()
+
+    asyncio.run(run())
+    assert f"control.path: {path}: cannot be removed" in caplog.text
+
+
 def test_a_second_daemon_refuses(path):
     async def story(_: Control) -> None:
         with pytest.raises(ControlError, match=f"another Porter listens at {path}; stop it"):

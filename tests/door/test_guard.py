@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from daemon.door.actuators import Guarded, lock_directly, make_actuator
+from daemon.door.guard import Guard
 from daemon.errors import DoorError
 from tests.door.conftest import NOTE, Bolt
 
@@ -101,7 +103,7 @@ def test_a_service_that_is_stopped_as_a_whole_locks(bolt):
 
 @pytest.mark.slow
 def test_an_unlock_that_hangs_does_not_delay_locking_when_the_daemon_dies(bolt):
-    with unlocked(bolt, 60.0, unlock=NOTE + "; sleep 60", timeout=30.0) as daemon:
+    with unlocked(bolt, 60.0, unlock=NOTE + "; sleep 60", timeout=7.0) as daemon:
         began = time.time()
         daemon.kill()
         bolt.wait(["lock", "unlock", "lock"])
@@ -272,6 +274,95 @@ def test_a_guard_that_is_killed_is_replaced_and_the_new_one_locks(bolt):
     asyncio.run(run())
 
 
+def test_an_unlock_does_not_outlive_the_guard_that_began_it(bolt):
+    async def run() -> None:
+        async with Order(bolt, unlock="sleep 0.5; " + NOTE, timeout=1.0) as actuator:
+            actuator.unlock(60.0)
+            await asyncio.sleep(0.2)
+            os.kill(actuator.pid, signal.SIGKILL)
+            # The new guard cannot know whether it is over, and locks again when it must be.
+            await reached(lambda: bolt.orders == ["lock"] * 3)
+
+    asyncio.run(run())
+    assert "unlock" not in bolt.orders
+
+
+def test_after_an_unlock_that_outlives_its_guard_the_door_is_locked_again(bolt):
+    note = NOTE.replace("$0", str(bolt.path)).replace("$1", "unlock")
+
+    async def run() -> None:
+        async with Order(
+            bolt, unlock=f"setsid -w sh -c 'sleep 0.8; {note}'", timeout=1.5
+        ) as actuator:
+            actuator.unlock(60.0)
+            await asyncio.sleep(0.2)
+            os.kill(actuator.pid, signal.SIGKILL)
+            await reached(lambda: bolt.orders == ["lock", "lock", "unlock", "lock"])
+
+    asyncio.run(run())
+
+
+def test_a_program_that_cannot_be_killed_is_outlasted():
+    """As one that uses sudo: when it has opened after all, the door is locked once more."""
+
+    class Stubborn:
+        descriptor = None
+
+        def __init__(self, order: str, ends: float) -> None:
+            self.descriptor, self._end = os.pipe() if order == "unlock" else (None, 0)
+            self._ends = ends
+
+        def finish(self) -> None:
+            return None
+
+        def cancel(self) -> None:
+            return None
+
+        def lingers(self) -> bool:
+            return time.monotonic() < self._ends
+
+    class Sudo:
+        timeout = 0.2
+
+        def __init__(self) -> None:
+            self.done: list[str] = []
+
+        def begin(self, order: str, seconds: float) -> Stubborn:
+            self.done.append(order)
+            return Stubborn(order, time.monotonic() + 0.8)
+
+        def close(self) -> None:
+            self.done.append("close")
+
+    (orders, daemon), (heard, answers) = os.pipe(), os.pipe()
+    lock = Sudo()
+    guard = threading.Thread(target=Guard(lock, 60.0, orders, answers).run)
+    guard.start()
+    os.write(daemon, b'{"id": 1, "order": "unlock", "seconds": 30.0}\n')
+    began = time.monotonic()
+    while lock.done != ["lock", "unlock", "lock"]:
+        assert time.monotonic() < began + 5
+    assert time.monotonic() < began + 0.6, "locked at once, though it may be of no use"
+    os.close(daemon)
+    guard.join(5)
+    assert lock.done == ["lock", "unlock", "lock", "lock", "close"]
+    assert time.monotonic() > began + 0.7
+    assert b"took longer than 0.2 s" in os.read(heard, 4096)
+
+
+def test_stopping_while_there_is_no_guard_locks_all_the_same(bolt):
+    async def run() -> None:
+        order = Order(bolt)
+        async with order as actuator:
+            actuator.unlock(60.0)
+            await reached(lambda: bolt.orders == ["lock", "unlock"])
+            os.kill(actuator.pid, signal.SIGKILL)
+            await reached(lambda: actuator.pid is None)
+
+    asyncio.run(run())
+    assert bolt.orders == ["lock", "unlock", "lock"]
+
+
 def test_a_guard_that_hangs_is_replaced(bolt, monkeypatch):
     monkeypatch.setattr("daemon.door.actuators.ANSWER_PATIENCE", 0.2)
 
@@ -325,7 +416,7 @@ def test_a_lock_that_does_not_work_is_found_out_at_the_start(bolt, settings, sai
 
 
 def test_orders_that_are_none_lock(bolt):
-    first = {"kind": "command", "settings": bolt.settings(), "limit": 60.0}
+    first = {"kind": "command", "settings": bolt.settings(), "limit": 60.0, "again": False}
     unlock = {"id": 1, "order": "unlock", "seconds": 30.0}
     program = [sys.executable, "-c", "from daemon.door.guard import main; main()"]
     with subprocess.Popen(

@@ -227,6 +227,25 @@ def test_what_ends_a_challenge(given):
     assert of(Unlock, story.at(5.1, passed)) == []
 
 
+def test_whose_hours_end_during_the_challenge_stays_out():
+    story = Story("face", "challenge")
+    story.seen(1.0)
+    passed = ChallengePassed(
+        person="ada", evidence=evidence(1), taken=4.9, refusal="only until 12:00"
+    )
+    (denied,) = story.at(5.0, passed)
+    assert (denied.reason, denied.person, denied.failures) == ("schedule", "ada", 0)
+    assert story.phase == "locked"
+    assert of(Unlock, story.at(5.1, replace(passed, refusal=None))) == []
+
+
+def test_a_challenge_remembers_who_was_claimed_to_be_there():
+    story = Story("id+face", "challenge")
+    story.at(1.0, Claimed(person="ada", known=True))
+    story.seen(2.0)
+    assert story.state.phase.claimed == "ada"
+
+
 def test_a_failed_challenge_bars_the_face_until_it_leaves():
     story = Story("face", "challenge")
     story.seen(1.0)

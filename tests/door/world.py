@@ -117,7 +117,9 @@ class Nature:
                     challenge=r.choice((("left", "right"), ("right",), ("left",), ())),
                 )
             case 3:
-                return ChallengePassed(person=person, evidence=proof, taken=now - age)
+                refusal = r.choice((*(None,) * 5, "only until noon"))
+                taken = now - age
+                return ChallengePassed(person=person, evidence=proof, taken=taken, refusal=refusal)
             case 4:
                 return ChallengeFailed(track=track, reason="turned the wrong way")
             case 5:
@@ -258,6 +260,7 @@ class Judge:
         assert proof.frames > 0
         assert 0 <= self.now - given.taken <= FRESH
         assert self.now >= self.lockout_until, "opened during a lockout"
+        assert given.refusal is None
         if isinstance(given, ChallengePassed):
             assert self.challenge, "no challenge"
             track, person, until = self.challenge
@@ -266,7 +269,6 @@ class Judge:
             assert said.evidence.liveness == "challenge"
         else:
             assert self.rules.liveness.mode != "challenge"
-            assert given.refusal is None
             assert self.rules.liveness.mode == "off" or proof.liveness == "passive"
             self._was_armed(given.person)
         waited = self.now - self.came_in.get(given.person, -math.inf)

@@ -50,6 +50,6 @@ def test_a_damaged_picture_is_said_in_porters_words_alone(
 ) -> None:
     file = tmp_path / "a.jpg"
     file.write_bytes(b"GIF89a\x01\x00")
-    with pytest.raises(SourceError, match="a.jpg: not a picture, or damaged"):
+    with pytest.raises(SourceError, match=r"a\.jpg: not a picture, or damaged"):
         read_image(file)
     assert capfd.readouterr() == ("", "")

@@ -293,6 +293,23 @@ def test_a_challenge_is_passed_by_the_head_that_turns_and_opens_with_fresh_evide
     assert world.time - passed.taken < 1.0
 
 
+def test_what_was_done_for_one_challenge_does_not_count_for_the_next() -> None:
+    """A turn that is over, seen in pictures too bad to compare, and the door asks anew."""
+    world = asked_to_turn("left")
+    for head in turned(LEFT[:-8]):
+        world.show(head)
+    for head in turned(LEFT[-8:]):
+        world.show(replace(head, score=0.5))
+    assert not world.of(inputs.ChallengePassed)
+    world.recognizer.end_challenges()
+    world.recognizer.begin_challenge(
+        DoorChallenge(track=1, person="Ada", steps=["right"], seconds=8.0)
+    )
+    for _ in range(10):
+        world.show(Head(ADA))
+    assert not world.of(inputs.ChallengePassed)
+
+
 def test_a_head_that_is_barely_a_face_from_the_side_passes_a_challenge_too() -> None:
     world = asked_to_turn("left")
     for head in turned(LEFT):
