@@ -12,6 +12,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,7 +37,7 @@ from daemon.vision.events import FaceRecognized, LightChanged
 
 if TYPE_CHECKING:
     from daemon.vision.pipeline import CameraPipeline
-    from daemon.vision.sight import Sight
+    from daemon.vision.sight import Loaded, Sight
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,16 @@ def serve(load: Callable[[], Config]) -> None:
     asyncio.run(Service(load).run())
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What takes the place of what runs, at a reload."""
+
+    config: Config
+    detectors: list[Detector]
+    sight: Loaded | None
+    sinks: list[Sink]
+
+
 class Service:
     """One run of the daemon."""
 
@@ -80,6 +91,8 @@ class Service:
         self._ending: asyncio.Future[tuple[Reason, str | None]]
         self._failure: BaseException | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._asked = asyncio.Event()
+        """Set by SIGHUP: the configuration shall be read again."""
         self._chores: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -88,12 +101,13 @@ class Service:
         self._ending = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, "signal", number.name)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._asked.set)
         try:
             await self._start(loop)
-            watchdog = asyncio.create_task(self._watch())
+            duties = [asyncio.create_task(each()) for each in (self._watch, self._reload_if_asked)]
             reason, message = await self._ending
-            watchdog.cancel()
+            for duty in duties:
+                duty.cancel()
             await self._stop(reason, message)
         finally:
             if self._door:  # also when something failed on the way: the door is locked
@@ -116,10 +130,11 @@ class Service:
 
             self._sight = Sight(
                 config,
-                publish=here(self._say_seen),
-                tell=here(self._tell_door),
-                looking=here(self._one_is_ready),
-                finished=here(self._one_ended),
+                here,
+                publish=self._say_seen,
+                tell=self._tell_door,
+                looking=self._one_is_ready,
+                finished=self._one_ended,
             )
             self._sight.open()
         if config.audio.enabled:
@@ -305,46 +320,76 @@ class Service:
             last = beats
             await asyncio.sleep(period / 3)
 
-    def _reload(self) -> None:
+    async def _reload_if_asked(self) -> None:
+        """One after the other; being asked again meanwhile leads to one more."""
+        while await self._asked.wait():
+            self._asked.clear()
+            await self._reload()
+
+    async def _reload(self) -> None:
         """Read the configuration again; when it is wrong, say so and stay as we are."""
-        if self._unready:
-            return
-        self._notifier.reloading()
+        was_ready = self._unready == 0
+        if was_ready:
+            self._notifier.reloading()
         try:
-            config = self._load()
-            detectors = open_detectors(config) if config.audio.enabled else []
-            changed = self._sight.prepare(config) if self._sight else None
-            sinks = _sinks(config)
+            # It takes a while, and the door must not wait for it to be locked.
+            renewal = await asyncio.to_thread(self._renew)
+            await self._apply(renewal)
         except PorterError as error:
             for line in str(error).splitlines():
                 log.error("not reloaded: %s", line)
+        except Exception:  # a mistake of ours: no reason to leave the door without its daemon
+            log.exception("not reloaded")
         else:
-            self._apply(config, detectors, sinks)
-            if self._sight and changed:
-                self._sight.change(changed, config)
             log.info("reloaded")
-        self._notifier.ready()
+        if was_ready:
+            self._notifier.ready()
 
-    def _apply(self, config: Config, detectors: list[Detector], sinks: list[Sink]) -> None:
-        diagnostics.configure(config.log.level)
+    def _renew(self) -> Renewal:
+        """Load what the configuration asks for by now. On another thread than the rest.
+
+        Raises:
+            PorterError: it cannot be had; then nothing of it stays.
+        """
+        config = self._load()
         for section in ("audio", "camera"):
-            if getattr(config, section).enabled != getattr(self._config, section).enabled:
+            running = getattr(self._config, section)
+            if getattr(config, section).enabled != running.enabled:
                 log.warning("%s.enabled takes effect when Porter is started again", section)
+                config = config.model_copy(update={section: running})
+        detectors = open_detectors(config) if config.audio.enabled else []
+        with contextlib.ExitStack() as undoing:
+            sight = self._sight.prepare(config) if self._sight else None
+            if sight:
+                undoing.callback(sight.close)
+            sinks = _sinks(config)
+            undoing.pop_all()
+        return Renewal(config, detectors, sight, sinks)
+
+    async def _apply(self, new: Renewal) -> None:
+        config = new.config
+        diagnostics.configure(config.log.level)
+        # Before the door's rules, and nothing in between: no match that was judged by the old
+        # settings may meet the new rules.
+        replaced = self._sight.change(new.sight) if self._sight and new.sight else None
         if self._door:
             self._door.change(config)
         if self._pipeline:
             unchanged = config.audio == self._config.audio
             source = None if unchanged else make_source(config.audio)
-            orders = Orders(detectors, config.audio.reopen_backoff, source)
+            orders = Orders(new.detectors, config.audio.reopen_backoff, source)
             self._pipeline.change(orders)
         slowest = _slowest(self._config)
         chore = asyncio.create_task(self._bus.remove(self._replaceable, slowest + SINK_PATIENCE))
         self._chores.add(chore)
         chore.add_done_callback(self._chores.discard)
-        for sink in sinks:
+        for sink in new.sinks:
             self._bus.add(sink)
-        self._replaceable = sinks
+        self._replaceable = new.sinks
         self._config = config
+        if replaced and new.sight:
+            await asyncio.to_thread(replaced.close)
+            new.sight.keeper.start()
 
 
 def _sinks(config: Config) -> list[Sink]:

@@ -10,7 +10,7 @@ from daemon.cards import ModelCard
 from daemon.config import Config
 from daemon.control import Control, Peer
 from daemon.door.events import DoorChallenge
-from daemon.door.inputs import Input
+from daemon.door.inputs import Input, TrackLost
 from daemon.door.state import Armed, Challenged, Phase
 from daemon.events import Data
 from daemon.inference import choose_providers
@@ -18,10 +18,11 @@ from daemon.people.capture import COMMAND, CaptureDesk, CaptureOrder, Observer
 from daemon.people.normalisation import stranger_distance
 from daemon.people.roster import Roster
 from daemon.people.visitor_keeper import VisitorKeeper
+from daemon.vision.cards import EncoderCard
 from daemon.vision.detector import open_detector
-from daemon.vision.encoder import Encoder, open_encoder
+from daemon.vision.encoder import open_encoder
 from daemon.vision.examination import Examiner
-from daemon.vision.light.classifier import open_light
+from daemon.vision.light.classifier import LightClassifier, open_light
 from daemon.vision.light.prepare import LABELS, Light
 from daemon.vision.light.settings import Conditions, conditions
 from daemon.vision.light.watch import LightWatch
@@ -29,13 +30,20 @@ from daemon.vision.lookers import InTurn
 from daemon.vision.objects.watch import open_watch
 from daemon.vision.pipeline import CameraPipeline, Looker
 from daemon.vision.recognition import Recognizer
-from daemon.vision.settings import CameraConfig
+
+Handover = Callable[[Callable[..., Any]], Callable[..., None]]
+"""Makes of a function one that another thread may call: it runs on the event loop, soon."""
+
+STRANGERS_ALIKE = 0.01
+"""Share of pairs of strangers who are as near as pictures of one face that follow each other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What a new configuration leads to, loaded and checked."""
+class Loaded:
+    """What a configuration leads to, loaded and checked."""
 
+    config: Config
+    cards: list[ModelCard]
     recognizer: Recognizer
     looker: Looker
     """The recogniser, alone or with others."""
@@ -44,12 +52,11 @@ class Change:
     examiner: Examiner
     watch: LightWatch | None
     """None: nobody asks for the light."""
-    camera: CameraConfig | None
-    """None: the camera stays as it is."""
 
-
-STRANGERS_ALIKE = 0.01
-"""Share of pairs of strangers who are as near as pictures of one face that follow each other."""
+    def close(self) -> None:
+        """Write what waits, and let go of the gallery and of the file of visitors."""
+        self.keeper.close()
+        self.roster.close()
 
 
 class Sight:
@@ -58,6 +65,7 @@ class Sight:
     def __init__(
         self,
         config: Config,
+        here: Handover,
         publish: Callable[[Data], None],
         tell: Callable[[Input], None],
         looking: Callable[[], None],
@@ -66,25 +74,27 @@ class Sight:
         """Load the networks and the gallery.
 
         `publish` takes what there is to say, `tell` what the door has to know; they and the others
-        are called on the thread of the pipeline.
+        are called on the event loop.
 
         Raises:
             ModelError: a network is missing, damaged or not what its card says.
             ConfigError: the encoder has no threshold for the false match rate that is asked for.
             GalleryError: the gallery cannot be read.
         """
-        self._publish = publish
+        self._publish = here(publish)
         self._tell = tell
-        self._config = config
+        self._report = here(self._heed)
         self._challenged = False
-        self.cards: list[ModelCard] = []
-        loaded = self.prepare(config)
-        self._recognizer, self._roster = loaded.recognizer, loaded.roster
-        self._keeper, self._watch = loaded.keeper, loaded.watch
+        self._loaded = self.prepare(config)
         self.pipeline = CameraPipeline(
-            config.camera, loaded.looker, publish, looking, finished, loaded.watch
+            config.camera,
+            self._loaded.looker,
+            self._publish,
+            here(looking),
+            here(finished),
+            self._loaded.watch,
         )
-        self._desk = self._make_desk(loaded.examiner, config)
+        self._desk = self._make_desk()
 
     def open(self) -> None:
         """Open the camera.
@@ -93,21 +103,27 @@ class Sight:
             SourceError: it cannot be had.
         """
         self.pipeline.open()
-        self._keeper.start()
+        self._loaded.keeper.start()
+
+    @property
+    def cards(self) -> list[ModelCard]:
+        """Of the networks."""
+        return self._loaded.cards
 
     def resolve(self, identity: str) -> str | None:
         """The person whom a claim names, if there is one."""
-        return self._roster.resolve(identity)
+        return self._loaded.roster.resolve(identity)
 
     @property
     def people(self) -> int:
         """How many are known."""
-        return self._roster.count
+        return self._loaded.roster.count
 
     @property
     def light(self) -> Light | None:
         """day or night; None: it is not asked for, or nothing clear was seen yet."""
-        return self._watch.light if self._watch else None
+        watch = self._loaded.watch
+        return watch.light if watch else None
 
     def obey(self, control: Control) -> None:
         """Take pictures for `porter enroll --camera`, while the camera goes on being looked at."""
@@ -117,28 +133,28 @@ class Sight:
 
         control.on(COMMAND, CaptureOrder, capture)
 
-    def _make_desk(self, examiner: Examiner, config: Config) -> CaptureDesk:
+    def _make_desk(self) -> CaptureDesk:
         return CaptureDesk(
-            examiner,
+            self._loaded.examiner,
             lambda: self.pipeline.description,
-            config.gallery.keep_pictures,
+            self._loaded.config.gallery.keep_pictures,
             self._observe,
         )
 
     def _observe(self, observer: Observer | None) -> None:
         def change() -> None:
-            self._recognizer.observer = observer
+            self._loaded.recognizer.observer = observer
 
         self.pipeline.do(change)
 
     def begin_challenge(self, asked: DoorChallenge) -> None:
         """Watch whether a tracked face turns as it was asked to."""
-        recognizer = self._recognizer
+        recognizer = self._loaded.recognizer
         self.pipeline.do(lambda: recognizer.begin_challenge(asked))
 
     def remember(self, event: str, person: str, track: int) -> None:
         """Keep the face that an event rests on for a while: it may have been a mistake."""
-        recognizer, roster = self._recognizer, self._roster
+        recognizer, roster = self._loaded.recognizer, self._loaded.roster
 
         def keep() -> None:
             probe = recognizer.probe(track)
@@ -150,13 +166,12 @@ class Sight:
     def close(self) -> None:
         """Let go of the gallery, and of the file of visitors."""
         if not self.pipeline.is_alive():
-            self._recognizer.finish()
-        self._keeper.close()
-        self._roster.close()
+            self._loaded.recognizer.finish()
+        self._loaded.close()
 
     def follow(self, phase: Phase) -> None:
         """Look as the door needs it: at every picture while it waits for a face, and for whom."""
-        recognizer = self._recognizer
+        recognizer = self._loaded.recognizer
         waiting = isinstance(phase, Armed | Challenged)
         claim = phase.claimed if isinstance(phase, Armed | Challenged) else None
         if (recognizer.claim, recognizer.waiting) != (claim, waiting):
@@ -166,8 +181,8 @@ class Sight:
             self.pipeline.do(recognizer.end_challenges)
         self._challenged = isinstance(phase, Challenged)
 
-    def prepare(self, config: Config) -> Change:
-        """Load what a new configuration asks for.
+    def prepare(self, config: Config) -> Loaded:
+        """Load what a new configuration asks for. From any thread.
 
         Raises:
             PorterError: as when Porter starts.
@@ -176,8 +191,17 @@ class Sight:
         threads = config.inference.threads
         detector = open_detector(config.faces.detector, providers, threads)
         encoder = open_encoder(config.faces.encoder, providers, threads)
-        self.cards = [detector.card, encoder.card]
+        continuity = stranger_distance(encoder.card, STRANGERS_ALIKE)
+        cards: list[ModelCard] = [detector.card, encoder.card]
+        objects = light = None
+        if config.objects.enabled:
+            objects = open_watch(config.objects, providers, threads, self._publish)
+            cards.append(objects.card)
+        if config.light.enabled:
+            light = _open_light(config, encoder.card, providers)
+            cards.append(light.card)
         keeper = VisitorKeeper(config.gallery, config.visitors, encoder.card)
+        # The last that can fail: it has a thread, and nobody would end that.
         roster = Roster(config.gallery, encoder.card, config.faces)
         recognizer = Recognizer(
             detector,
@@ -185,45 +209,25 @@ class Sight:
             roster,
             config.faces,
             self._publish,
-            self._tell,
+            lambda given: self._report(recognizer, given),
             live=config.camera.pace == "realtime",
-            continuity=stranger_distance(encoder.card, STRANGERS_ALIKE),
+            continuity=continuity,
             keep=keeper.keep if config.visitors.enabled else None,
         )
-        examiner = Examiner(detector, encoder, config.faces.quality)
-        looker: Looker = recognizer
-        if config.objects.enabled:
-            objects = open_watch(config.objects, providers, threads, self._publish)
-            self.cards.append(objects.card)
-            looker = InTurn(recognizer, objects)
-        same = config.camera == self._config.camera
-        return Change(
+        return Loaded(
+            config,
+            cards,
             recognizer,
-            looker,
+            InTurn(recognizer, objects) if objects else recognizer,
             roster,
             keeper,
-            examiner,
-            watch=self._make_watch(config, providers, encoder, recognizer, roster),
-            camera=None if same else config.camera,
+            Examiner(detector, encoder, config.faces.quality),
+            self._make_watch(config, light, recognizer, roster) if light else None,
         )
 
     def _make_watch(
-        self,
-        config: Config,
-        providers: list[str],
-        encoder: Encoder,
-        recognizer: Recognizer,
-        roster: Roster,
-    ) -> LightWatch | None:
-        if not config.light.enabled:
-            return None
-        classifier = open_light(config.light.model, providers, config.inference.threads)
-        self.cards.append(classifier.card)
-        for light in LABELS:
-            rate = config.light.rules(light).fmr
-            if rate is not None:
-                encoder.card.threshold(rate, f"light.{light}.fmr")
-
+        self, config: Config, classifier: LightClassifier, recognizer: Recognizer, roster: Roster
+    ) -> LightWatch:
         def changed(light: Light) -> None:
             now = _conditions(config, light)
             recognizer.adopt(now.faces)
@@ -232,23 +236,39 @@ class Sight:
 
         return LightWatch(classifier, config.light, self._publish, changed)
 
-    def change(self, change: Change, config: Config) -> None:
-        """Look with what was prepared from now on."""
-        self._roster.close()
-        self._keeper.close()
-        self._recognizer, self._roster, self._config = change.recognizer, change.roster, config
-        self._keeper = change.keeper
-        self._keeper.start()
-        self._desk = self._make_desk(change.examiner, config)
-        before, self._watch = self._watch, change.watch
+    def change(self, loaded: Loaded) -> Loaded:
+        """Look with what was prepared from now on.
+
+        Returns:
+            What was there before, to be closed: that may have to wait for a disk. What its
+            recogniser still tells has no effect, but that a face has gone.
+        """
+        before, self._loaded = self._loaded, loaded
+        self._desk = self._make_desk()
+        camera = loaded.config.camera
 
         def swap() -> None:
-            self.pipeline.change(change.looker, change.camera, change.watch)
-            self.pipeline.adopt(config.camera.motion)
-            if before is not None and change.watch is not None:
-                change.watch.take_over(before)
+            same = camera == before.config.camera
+            self.pipeline.change(loaded.looker, None if same else camera, loaded.watch)
+            self.pipeline.adopt(camera.motion)
+            if before.watch is not None and loaded.watch is not None:
+                loaded.watch.take_over(before.watch)
 
         self.pipeline.do(swap)
+        return before
+
+    def _heed(self, recognizer: Recognizer, given: Input) -> None:
+        """Tell the door, unless it was judged by settings that are not in force any more."""
+        if recognizer is self._loaded.recognizer or isinstance(given, TrackLost):
+            self._tell(given)
+
+
+def _open_light(config: Config, encoder: EncoderCard, providers: list[str]) -> LightClassifier:
+    for light in LABELS:
+        rate = config.light.rules(light).fmr
+        if rate is not None:
+            encoder.threshold(rate, f"light.{light}.fmr")
+    return open_light(config.light.model, providers, config.inference.threads)
 
 
 def _conditions(config: Config, light: Light) -> Conditions:

@@ -92,10 +92,10 @@ class Daemon:
                 return event
         raise AssertionError(f"no {kind} within {seconds} s; saw {self.seen}; {self.errors()}")
 
-    def wait_for_log(self, text: str, seconds: float = 10) -> str:
-        """Standard error, once it holds `text`."""
+    def wait_for_log(self, text: str, seconds: float = 10, times: int = 1) -> str:
+        """Standard error, once it holds `text` as many times."""
         deadline = time.monotonic() + seconds
-        while text not in self.errors():
+        while self.errors().count(text) < times:
             assert time.monotonic() < deadline, f"no {text!r} in: {self.errors()}"
             time.sleep(0.02)
         return self.errors()

@@ -20,7 +20,11 @@ import numpy as np
 import pytest
 import yaml
 
+from daemon.config import load_config
+from daemon.door.inputs import TrackLost
+from daemon.vision.events import FaceRecognized
 from daemon.vision.frames import Image
+from daemon.vision.sight import Sight
 from daemon.vision.video import VideoSource
 from tests.runtime.process import Daemon, Json, events, porter
 from tests.vision.pictures import Stream
@@ -121,7 +125,8 @@ class AtTheDoor:
         self.camera.picture = self._pictures[round(10 * moment)]
 
     def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return porter(*words, "--config", self.config, environment=self._environment)
+        config = () if "--config" in words else ("--config", self.config)
+        return porter(*words, *config, environment=self._environment)
 
 
 @pytest.fixture
@@ -360,13 +365,99 @@ def test_other_rules_take_effect_with_a_reload(door: AtTheDoor) -> None:
     daemon = door.run()
     time.sleep(0.5)
     door.configure(door={"mode": "wake"})
-    daemon.process.send_signal(signal.SIGHUP)
+    hang_up(daemon)
     daemon.wait_for_log("reloaded")
     door.show(ENROLLED)
     daemon.wait_for("porter.face.recognized")
     time.sleep(1.0)
     daemon.stop()
     assert not of(daemon.seen, "door.unlocked")
+
+
+def hang_up(daemon: Daemon) -> None:
+    daemon.process.send_signal(signal.SIGHUP)
+
+
+def test_what_was_judged_by_other_settings_is_not_told_to_the_door(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload can come between a match and the door hearing of it."""
+    folder = tmp_path / "pile"
+    folder.mkdir()
+    photo = cv2.imread(str(PHOTO))
+    for number in range(20):
+        picture = photo if number < 6 else np.zeros_like(photo)
+        cv2.imwrite(str(folder / f"{number:02}.png"), picture + np.uint8(number % 2))
+    camera = {"enabled": True, "source": "folder", "path": str(folder), "pace": "fast"}
+    path = settings(tmp_path / "c.yaml", camera=camera)
+    enrol(environment, path)
+    monkeypatch.setenv("STATE_DIRECTORY", environment["STATE_DIRECTORY"])
+    waiting: list[Callable[[], Any]] = []
+    said: list[Any] = []
+    told: list[Any] = []
+
+    def here(function: Callable[..., Any]) -> Callable[..., None]:
+        return lambda *values: waiting.append(lambda: function(*values))
+
+    config = load_config(path)
+    sight = Sight(config, here, said.append, told.append, lambda: None, lambda: None)
+    sight.open()
+    sight.pipeline.start()
+    sight.pipeline.join(20)
+    sight.change(sight.prepare(config)).close()
+    for call in waiting:
+        call()
+    sight.close()
+    assert NAME in [each.person for each in said if isinstance(each, FaceRecognized)]
+    assert {type(each) for each in told} == {TrackLost}
+
+
+def test_orders_are_obeyed_while_the_configuration_is_read_again(
+    door: AtTheDoor, tmp_path: Path
+) -> None:
+    door.configure()
+    daemon = door.run()
+    content = door.config.read_bytes()
+    door.config.unlink()
+    os.mkfifo(door.config)  # reading it lasts until somebody writes
+    hang_up(daemon)
+    copy = tmp_path / "copy.yaml"
+    copy.write_bytes(content)
+    for order in (("unlock", "--for", "20s", "--reason", "a parcel"), ("lock",)):
+        done = door.ask(*order, "--config", str(copy))
+        assert done.returncode == 0, done.stderr
+    assert "reloaded" not in daemon.errors()
+    door.config.write_bytes(content)
+    daemon.wait_for_log("reloaded")
+
+
+def test_a_refused_reload_leaves_nothing_behind(door: AtTheDoor) -> None:
+    door.configure()
+    daemon = door.run()
+    door.configure(events={"path": "/nowhere/events.jsonl"})
+
+    threads = []
+    for count in range(1, 6):
+        hang_up(daemon)
+        daemon.wait_for_log("not reloaded", times=count)
+        threads.append(len(list(Path(f"/proc/{daemon.process.pid}/task").iterdir())))
+    assert threads[-1] - threads[0] < 3, threads
+
+
+def test_a_camera_that_is_switched_off_by_a_reload_stays_until_a_restart(door: AtTheDoor) -> None:
+    door.configure()
+    daemon = door.run()
+    camera = json.loads(door.ask("status", "--json").stdout)["camera"]["source"]
+    settings(door.config, camera={"enabled": False}, door={"mode": "wake"})
+    hang_up(daemon)
+    log = daemon.wait_for_log(" reloaded")
+    assert "camera.enabled takes effect when Porter is started again" in log
+    time.sleep(1.0)
+    status = json.loads(door.ask("status", "--json").stdout)
+    assert status["camera"]["source"] == camera
+    assert status["door"]["mode"] == "wake"
+    daemon.stop()
+    assert not of(daemon.seen, "camera.lost")
 
 
 @pytest.mark.parametrize("what", ["camera", "gallery", "key", "model"])

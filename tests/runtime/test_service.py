@@ -217,6 +217,23 @@ def test_a_bad_configuration_is_reported_and_the_old_one_stays(
     assert daemon.stop()[0] == 0
 
 
+def test_a_reload_is_answered_before_any_sound_came(
+    start: Callable[..., Daemon], tmp_path: Path, manager: Manager
+) -> None:
+    path = configuration(tmp_path / "config.yaml", audio={"source": "pipe"})
+    daemon = start("--config", path, env=manager.environment)
+    daemon.wait_for("porter.started")
+    path.write_text("audio: {sorce: pipe}")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("not reloaded")
+    sound = write(tmp_path / "talk.wav", scene(2, {1.0: HIGH}))
+    configuration(path, audio={"source": "file", "path": str(sound), "pace": "fast"})
+    daemon.process.send_signal(signal.SIGHUP)
+    assert daemon.wait_for("porter.wake.detected")["data"]["word"] == "high"
+    assert manager.next() == "READY=1", "not before: it was not ready, so it says no RELOADING"
+    assert daemon.finish() == 0
+
+
 def test_reload_can_change_the_source(start: Callable[..., Daemon], tmp_path: Path) -> None:
     path = configuration(tmp_path / "config.yaml", audio={"source": "pipe"})
     daemon = start("--config", path)
