@@ -23,7 +23,7 @@ from daemon.people.settings import GalleryConfig, VisitorsConfig
 from daemon.validation import Settings, Text, load, or_empty, problem, suggest
 from daemon.vision.light.settings import LightConfig
 from daemon.vision.objects.settings import ObjectsConfig
-from daemon.vision.settings import CameraConfig, FacesConfig
+from daemon.vision.settings import CHALLENGE_FPS, CameraConfig, FacesConfig
 
 _EVENT_TYPES = [kind.type for kind in CATALOGUE]
 
@@ -216,6 +216,21 @@ def _unmet_needs(config: Config, document: Document) -> Iterator[str]:
     if mode == "wake+face" and not config.audio.enabled:
         yield unmet(
             "door", "mode", f"{mode} needs sound: set audio.enabled: true, or door.mode: face"
+        )
+    fps, agreed, liveness = config.camera.fps, config.faces.consensus, config.faces.liveness
+    if config.camera.enabled and liveness.mode == "challenge" and fps < CHALLENGE_FPS:
+        yield unmet(
+            "camera",
+            "fps",
+            f"must be {CHALLENGE_FPS:g} or more with faces.liveness.mode: challenge, not {fps:g}: "
+            "the turn of a head would be lost between two pictures",
+        )
+    if config.camera.enabled and (agreed.frames - 1) / fps > agreed.seconds:
+        yield unmet(
+            "faces",
+            "consensus",
+            f"{agreed.frames} pictures never come within {agreed.seconds:g} s with camera.fps: "
+            f"{fps:g}; lower frames, or raise seconds",
         )
 
 

@@ -62,8 +62,10 @@ def override_camera(config: Config, source: str | None, *, fast: bool = False) -
     """The configuration with what the command line says about the camera.
 
     Raises:
-        click.UsageError: an empty name.
+        click.UsageError: an empty name, or what cannot be an address.
     """
+    from pydantic import ValidationError
+
     if source is None:
         return config
     if not source:
@@ -81,7 +83,11 @@ def override_camera(config: Config, source: str | None, *, fast: bool = False) -
         camera |= {"source": "folder" if path.is_dir() else "file", "path": path}
     if fast:
         camera["pace"] = "fast"
-    return config.model_copy(update={"camera": type(config.camera).model_validate(camera)})
+    try:
+        checked = type(config.camera).model_validate(camera)
+    except ValidationError as error:
+        raise click.UsageError(f"--camera {source}: {error.errors()[0]['msg']}") from None
+    return config.model_copy(update={"camera": checked})
 
 
 def override(

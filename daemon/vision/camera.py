@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -135,8 +136,9 @@ def list_cameras() -> list[tuple[str, str]]:
     found = []
     root = Path("/sys/class/video4linux")
     for entry in sorted(root.glob("video*"), key=lambda path: int(re.sub(r"\D", "", path.name))):
-        if (entry / "index").read_text().strip() == "0":
-            found.append((f"/dev/{entry.name}", (entry / "name").read_text().strip()))
+        with contextlib.suppress(OSError):  # it is being unplugged
+            if (entry / "index").read_text().strip() == "0":
+                found.append((f"/dev/{entry.name}", (entry / "name").read_text().strip()))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,12 +13,17 @@ import numpy as np
 from daemon.errors import SourceError
 from daemon.vision.frames import CameraLost, Frame, FrameSource, Image
 
+log = logging.getLogger(__name__)
+
+MOST_HANGING = 3
+"""Threads of a source that are left behind at a time: each holds memory, and perhaps the device."""
+
 
 class Capture:
     """The newest picture of a source that runs by the wall clock.
 
     A driver or a dead connection can hang in the middle of a read, and nothing can wake it: then
-    the thread is left behind, with its source, and a new one is made.
+    the thread is left behind, with its source, and a new one is made; but not without end.
     """
 
     def __init__(self, make: Callable[[], FrameSource], stall_seconds: float) -> None:
@@ -25,6 +31,8 @@ class Capture:
         self._stall = stall_seconds
         self._last = 0.0
         self._reader: _Reader | None = None
+        self._left: list[_Reader] = []
+        """Those that were left behind."""
         self.source = make()
 
     def open(self) -> None:
@@ -46,7 +54,7 @@ class Capture:
             any more (`ended`).
 
         Raises:
-            CameraLost: none came for the time of a stall, or a camera's stream ended.
+            CameraLost: none came from a camera for the time of a stall, or its stream ended.
             SourceError: the source is damaged.
         """
         reader = self._reader
@@ -55,20 +63,24 @@ class Capture:
         frame = reader.take(patience)
         if frame is not None:
             self._last = time.monotonic()
-        elif reader.ended and self.source.endless:
+        elif not self.source.endless:
+            return None
+        elif reader.ended:
             raise CameraLost(f"{self.source.description}: the stream ended")
-        elif time.monotonic() - self._last > self._stall and not reader.ended:
+        elif time.monotonic() - self._last > self._stall:
             raise CameraLost(f"{self.source.description}: no picture for {self._stall:g} s")
         return frame
 
     @property
     def ended(self) -> bool:
-        """Whether no picture will come any more."""
-        return self._reader is None or self._reader.ended
+        """Whether all pictures have come that there are."""
+        return self._reader is not None and self._reader.ended
 
     def reopen(self) -> bool:
         """Let go of the source, and try to open a new one like it."""
         self.close()
+        if len(self._left) >= MOST_HANGING:
+            return False
         self.source = self._make()
         try:
             self.open()
@@ -78,9 +90,17 @@ class Capture:
 
     def close(self) -> None:
         """Stop. A thread that hangs is left behind; it closes its source if it ever wakes up."""
+        self._left = [each for each in self._left if each.is_alive()]
         if self._reader is not None:
             self._reader.stop()
+            self._left.append(self._reader)
             self._reader = None
+            if len(self._left) == MOST_HANGING:
+                log.error(
+                    "%s: %d attempts to read it hang; no other until one of them ends",
+                    self.source.description,
+                    MOST_HANGING,
+                )
 
 
 class _Reader(threading.Thread):
@@ -111,11 +131,12 @@ class _Reader(threading.Thread):
                 self._changed.notify()
 
     def take(self, patience: float) -> Frame | None:
+        """The newest picture; None: none within `patience` seconds, or none any more."""
         deadline = time.monotonic() + patience
         with self._changed:
             while self._frame is None and not self.ended and not self.stopped:
                 if not self._changed.wait(deadline - time.monotonic()):
-                    raise CameraLost(f"{self._source.description}: no picture for {patience:g} s")
+                    return None
             frame, self._frame = self._frame, None
             if frame is None:
                 if self._failure is not None:

@@ -112,6 +112,7 @@ def face_checks(config: Config) -> Iterator[Check]:
     from daemon.vision.alignment import ARCFACE
     from daemon.vision.detector import open_detector
     from daemon.vision.encoder import open_encoder
+    from daemon.vision.settings import CHALLENGE_FPS
 
     try:
         providers = choose_providers(config.inference.provider)
@@ -130,7 +131,9 @@ def face_checks(config: Config) -> Iterator[Check]:
     for card in (detector.card, encoder.card):
         yield Check("faces", card.kind, True, f"{card.name} {card.version}, {card.licence}")
     fits = milliseconds < LIMIT_MS
-    advice = None if fits else "lower camera.fps: this machine is too slow, or too busy"
+    least = CHALLENGE_FPS if config.faces.liveness.mode == "challenge" else 1
+    slow = "this machine is too slow, or too busy"
+    advice = None if fits else f"lower camera.fps, to {least:g} at the least: {slow}"
     yield Check("faces", "runs", fits, f"{milliseconds:.1f} ms for a picture with a face", advice)
     said = f"{threshold:.3f} for a false match rate of {config.faces.fmr:g}"
     yield Check("faces", "threshold", None, said)

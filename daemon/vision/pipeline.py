@@ -97,11 +97,6 @@ class CameraPipeline(threading.Thread):
         return self._frames.description
 
     @property
-    def live(self) -> bool:
-        """Whether pictures come by the wall clock."""
-        return self._frames.live
-
-    @property
     def _frames(self) -> FrameSource:
         return self._source.source if isinstance(self._source, Capture) else self._source
 
@@ -147,9 +142,7 @@ class CameraPipeline(threading.Thread):
         """Look. The source is open already, and closed when this returns."""
         try:
             while not self._stopping.is_set():
-                while self._tasks:
-                    self._tasks.popleft()()
-                self.beats += 1
+                self._do_tasks()
                 frame = self._next()
                 if frame is not None:
                     self._see(frame)
@@ -160,6 +153,12 @@ class CameraPipeline(threading.Thread):
         finally:
             self._source.close()
             self._finished()
+
+    def _do_tasks(self) -> None:
+        """Show life, and do what there is to do."""
+        self.beats += 1
+        while self._tasks:
+            self._tasks.popleft()()
 
     @property
     def _ended(self) -> bool:
@@ -223,8 +222,8 @@ class CameraPipeline(threading.Thread):
 
     def _first(self, capture: Capture) -> Frame | None:
         """The first picture after a loss; a camera that opens but does not deliver is lost."""
-        while not self._stopping.is_set():
-            self.beats += 1
+        while not self._stopping.is_set() and self._source is capture:
+            self._do_tasks()
             try:
                 frame = capture.newest(SLICE_SECONDS)
             except CameraLost:
@@ -237,9 +236,7 @@ class CameraPipeline(threading.Thread):
         """Wait, with signs of life and doing what there is to do; False when it shall stop."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self.beats += 1
-            while self._tasks:
-                self._tasks.popleft()()
+            self._do_tasks()
             if self._stopping.wait(min(left, SLICE_SECONDS)):
                 return False
         return True

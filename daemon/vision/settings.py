@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from daemon.fields import Backoff, FilePath, ModelName
 from daemon.validation import Settings, Text, problem
@@ -20,6 +21,14 @@ class MotionConfig(Settings):
     """How long they go on after the last change."""
 
 
+def _splits(url: str) -> str:
+    try:
+        urlsplit(url)
+    except ValueError:  # its message may show a password
+        raise problem("not an address; right are rtsp://host/path, http://[fe80::1]/path") from None
+    return url
+
+
 class CameraConfig(Settings):
     """Where pictures come from, and what counts as losing them."""
 
@@ -27,7 +36,7 @@ class CameraConfig(Settings):
     source: Literal["device", "stream", "file", "folder"] = "device"
     device: Annotated[int, Field(ge=0)] | Text = 0
     """V4L2 device: its number or path, such as /dev/v4l/by-id/..."""
-    url: Text | None = None
+    url: Annotated[Text, AfterValidator(_splits)] | None = None
     path: FilePath | None = None
     pace: Literal["realtime", "fast"] = "realtime"
     fps: float = Field(default=10.0, ge=1, le=60)
@@ -52,6 +61,16 @@ class CameraConfig(Settings):
                 raise problem(
                     f"not used with source: {self.source}; change source or remove {name}", name
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _outlasts_a_picture(self) -> CameraConfig:
+        if self.stall_seconds * self.fps <= 1:
+            raise problem(
+                f"must be above the {1 / self.fps:g} s from one picture to the next, since fps is "
+                f"{self.fps:g}",
+                "stall_seconds",
+            )
         return self
 
 
@@ -80,6 +99,11 @@ class ConsensusConfig(Settings):
     """Good pictures of one tracked face that must name the same person."""
     seconds: float = Field(default=2.0, ge=0.2, le=30)
     """Within this long."""
+
+
+CHALLENGE_FPS = 5.0
+"""Pictures a second that a challenge needs at least: so one may be missed, and the face is not
+lost."""
 
 
 class LivenessConfig(Settings):

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -159,6 +160,8 @@ def test_a_hook_is_a_list_or_a_mapping(write):
         ("audio: {stall_seconds: soon}\n", 1, "audio.stall_seconds: must be a number, not 'soon'"),
         ("audio: {stall_seconds: .nan}\n", 1, "audio.stall_seconds: must be a finite number"),
         ("audio: {stall_seconds: '2'}\n", 1, "audio.stall_seconds: must be a number, not '2'"),
+        ("camera:\n  source: stream\n  url: 'rtsp://[fe80::1/c'\n", 3, "camera.url: not an addr"),
+        ("camera:\n  fps: 2\n  stall_seconds: 0.5\n", 3, "stall_seconds: must be above the 0.5 s"),
         ("inference:\n  threads: 0\n", 2, "inference.threads: must be greater than or equal to 1"),
         ("inference:\n  threads: 1e3\n", 2, "inference.threads: must be a whole number, not 1000"),
         ("audio:\n  source: file\n", 1, "audio.path: source is file, so a path is needed"),
@@ -322,6 +325,16 @@ def test_which_file_is_used(write, tmp_path, monkeypatch):
             "or objects.enabled: false",
         ),
         (
+            "faces:\n  liveness: {mode: challenge}\ncamera:\n  enabled: true\n  fps: 4\n",
+            "5: camera.fps: must be 5 or more with faces.liveness.mode: challenge, not 4: "
+            "the turn of a head would be lost between two pictures",
+        ),
+        (
+            "camera: {enabled: true}\nfaces:\n  consensus: {frames: 22}\n",
+            "3: faces.consensus: 22 pictures never come within 2 s with camera.fps: 10; "
+            "lower frames, or raise seconds",
+        ),
+        (
             "audio: {enabled: false}\ncamera: {enabled: true}\ndoor: {mode: wake+face}\n",
             "3: door.mode: wake+face needs sound: set audio.enabled: true, or door.mode: face",
         ),
@@ -340,6 +353,20 @@ def test_a_camera_on_the_command_line_is_one_that_the_file_need_not_have(write, 
     config = load_daemon_config(path, lambda given: override_camera(given, "walk-up.mp4"))
     assert (config.camera.enabled, config.camera.source) == (True, "file")
     assert load_config(path).camera.enabled is False  # porter claim reaches that daemon
+
+
+def test_settings_that_just_fit_each_other(write):
+    text = "camera: {enabled: true, fps: 5}\nfaces: {liveness: {mode: challenge}}\n"
+    assert load_daemon_config(write(text)).camera.fps == 5
+    text = "camera: {enabled: true}\nfaces: {consensus: {frames: 21}}\n"
+    assert load_daemon_config(write(text)).faces.consensus.frames == 21
+    text = "faces: {consensus: {frames: 50, seconds: 0.2}}\n"
+    assert load_daemon_config(write(text)), "nobody looks"
+
+
+def test_an_address_on_the_command_line_that_cannot_be_one(write):
+    with pytest.raises(click.UsageError, match="not an address"):
+        override_camera(Config(), "rtsp://[fe80::1/cam")
 
 
 def setting_names(model: type[BaseModel]) -> set[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -67,6 +68,14 @@ class Looking:
         self.pipeline.join(3)
         assert not self.pipeline.is_alive()
         assert self.over.is_set()
+
+
+def folder(path: Path, count: int, fps: float) -> CameraConfig:
+    """So many pictures."""
+    for number in range(count):
+        cv2.imwrite(str(path / f"{number}.png"), noise(number))
+    backoff = Backoff(initial=0.1, maximum=0.3)
+    return CameraConfig(source="folder", path=path, fps=fps, reopen_backoff=backoff)
 
 
 @pytest.fixture
@@ -153,6 +162,26 @@ def test_another_camera_can_take_its_place(stream: Stream, looking: Looking) -> 
     looking.wait(lambda: len(eye.looked) > 3)
     assert str(other.port) in looking.pipeline.description
     other.cut()
+
+
+def test_pictures_can_take_the_place_of_a_camera_that_is_lost(
+    stream: Stream, looking: Looking, tmp_path: Path
+) -> None:
+    assert looking.first.wait(PATIENCE)
+    stream.cut()
+    looking.wait(lambda: "lost" in looking.types())
+    config, eye = folder(tmp_path, 3, fps=10.0), Eye()
+    looking.pipeline.do(lambda: looking.pipeline.change(eye, config))
+    assert looking.over.wait(PATIENCE)
+    assert looking.pipeline.failure is None
+    assert len(eye.looked) == 3, "it ends with the pictures, not before them"
+
+
+def test_pictures_that_come_slowly_are_no_loss(tmp_path: Path) -> None:
+    running = Looking(folder(tmp_path, 3, fps=1.0))
+    assert running.over.wait(PATIENCE)
+    assert running.pipeline.pictures == 3
+    assert running.types() == []
 
 
 def test_what_there_is_to_do_is_done_on_its_thread(looking: Looking) -> None:

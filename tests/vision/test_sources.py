@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 
 from daemon.errors import SourceError
-from daemon.vision.camera import CameraSource, without_password
-from daemon.vision.capture import Capture
-from daemon.vision.frames import CameraLost
+from daemon.vision.camera import CameraSource, list_cameras, without_password
+from daemon.vision.capture import MOST_HANGING, Capture
+from daemon.vision.frames import CameraLost, Frame
 from daemon.vision.pictures import read_image, rotate
 from daemon.vision.settings import CameraConfig
 from daemon.vision.sources import make_source
@@ -178,3 +179,74 @@ def test_no_stream_is_one_clear_line(stream: Stream) -> None:
     stream.cut()
     with pytest.raises(SourceError, match=r"no pictures from this stream; check camera\.url"):
         capture_of(stream).open()
+
+
+class Driver:
+    """A camera that takes its time for a picture."""
+
+    name = description = "device"
+    live = endless = True
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._stopped = threading.Event()
+
+    def open(self) -> None:
+        pass
+
+    def read(self) -> Frame | None:
+        time.sleep(self._seconds)
+        now = time.monotonic()
+        return None if self._stopped.is_set() else Frame(noise(0), 0, now, now, time.time())
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_slow_camera_is_lost_after_the_time_of_a_stall_and_not_before() -> None:
+    capture = Capture(lambda: Driver(0.5), stall_seconds=1.0)
+    capture.open()
+    found = [capture.newest(0.1) for _ in range(18)]
+    capture.close()
+    assert sum(each is not None for each in found) in (2, 3)
+    capture = Capture(lambda: Driver(3.0), stall_seconds=0.3)
+    capture.open()
+    began = time.monotonic()
+    with pytest.raises(CameraLost, match=r"no picture for 0\.3 s"):
+        look_on(capture)
+    assert 0.3 <= time.monotonic() - began < 1.0
+    capture.close()
+
+
+def test_a_camera_that_hangs_whenever_it_is_opened_holds_few_threads(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made: list[Driver] = []
+
+    def make() -> Driver:
+        made.append(Driver(1.0))
+        return made[-1]
+
+    capture = Capture(make, stall_seconds=0.2)
+    before = threading.active_count()
+    capture.open()
+    assert [capture.reopen() for _ in range(6)] == [True] * 2 + [False] * 4
+    assert threading.active_count() - before == MOST_HANGING == len(made)
+    assert caplog.text.count("no other until one of them ends") == 1
+    time.sleep(1.5)
+    assert capture.reopen(), "they have let go"
+    capture.close()
+
+
+def test_a_camera_that_is_just_being_unplugged_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, files in enumerate([("index", "name"), ("index",), ()]):
+        (tmp_path / f"video{number}").mkdir()
+        for name in files:
+            (tmp_path / f"video{number}" / name).write_text("0\n")
+    monkeypatch.setattr("daemon.vision.camera.Path", lambda _: tmp_path)
+    assert list_cameras() == [("/dev/video0", "0")]
