@@ -115,7 +115,7 @@ class WakeDetected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioLost:
-    """The source stopped delivering; Porter tries to get it back."""
+    """The source stopped delivering; Porter tries to get it back, unless it is a closed pipe."""
 
     type: ClassVar[str] = "porter.audio.lost"
 

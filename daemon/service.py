@@ -27,7 +27,16 @@ from daemon.door import inputs
 from daemon.door.entrance import Entrance
 from daemon.door.events import DoorEvent
 from daemon.errors import PorterError
-from daemon.events import Data, Event, Started, Stopped, WakeDetected, event_source, rfc3339
+from daemon.events import (
+    AudioLost,
+    Data,
+    Event,
+    Started,
+    Stopped,
+    WakeDetected,
+    event_source,
+    rfc3339,
+)
 from daemon.fields import CommandHook
 from daemon.inference import choose_providers
 from daemon.notify import Notifier, watchdog_seconds
@@ -146,7 +155,7 @@ class Service:
                 config.audio.reopen_backoff,
                 publish=here(self._say_heard),
                 listening=here(self._one_is_ready),
-                finished=here(self._one_ended),
+                finished=here(self._sound_ended),
             )
         for sink in (standard_output(), *self._replaceable):
             self._bus.add(sink)
@@ -247,6 +256,14 @@ class Service:
     def _event(self, data: Data, pipeline: str) -> Event:
         """What has happened now."""
         return Event(source=event_source(pipeline), time=rfc3339(time.time()), data=data)
+
+    def _sound_ended(self) -> None:
+        self._one_ended()
+        pipeline = self._pipeline
+        # A file was to end; a writer that closes its pipe leaves a daemon that cannot hear.
+        if pipeline and pipeline.source.name == "pipe" and not self._ending.done():
+            log.warning("standard input was closed; going on without sound")
+            self._publish(AudioLost(reason="standard input was closed"), "pipe")
 
     def _one_ended(self) -> None:
         self._running -= 1

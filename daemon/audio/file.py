@@ -13,6 +13,7 @@ import numpy.typing as npt
 from daemon.audio.features import HOP, SAMPLE_RATE
 from daemon.audio.resample import Converter
 from daemon.audio.ring import Ring
+from daemon.audio.sources import Waiting, idle
 from daemon.errors import SourceError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class FileSource:
         self._given = 0
         self._started, self._started_wall = time.monotonic(), time.time()
 
-    def read(self, pcm: Array) -> float | None:
+    def read(self, pcm: Array, waiting: Waiting = idle) -> float | None:
         """Give the next block; by the wall clock, when a microphone would have given it."""
         while self._ring.available < len(pcm) and not self._ended:
             self._fill()

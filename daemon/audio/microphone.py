@@ -15,7 +15,7 @@ import numpy.typing as npt
 from daemon.audio.features import HOP, SAMPLE_RATE, STEP_SECONDS
 from daemon.audio.resample import Converter
 from daemon.audio.ring import Ring
-from daemon.audio.sources import AudioLost
+from daemon.audio.sources import AudioLost, Waiting, idle, slices
 from daemon.errors import SourceError
 
 if TYPE_CHECKING:
@@ -108,14 +108,14 @@ class MicrophoneSource:
                 "program using it? `porter devices` lists the others"
             ) from None
 
-    def read(self, pcm: Array) -> float | None:
+    def read(self, pcm: Array, waiting: Waiting = idle) -> float | None:
         """Wait for a block of sound."""
         late = 0.0
         if self._converter is None:
-            self._take(pcm[:, None])
+            self._take(pcm[:, None], waiting)
         else:
             while self._pending.available < len(pcm) and not self._stopped:
-                if self._take(self._chunk):
+                if self._take(self._chunk, waiting):
                     self._pending.write(self._converter(self._chunk)[:, None])
             self._pending.read(pcm[:, None])
             late = self._pending.available / SAMPLE_RATE
@@ -156,16 +156,23 @@ class MicrophoneSource:
                 stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
 
-    def _take(self, frames: Array) -> bool:
+    def _take(self, frames: Array, waiting: Waiting) -> bool:
         """Wait until the device has given as many frames; False when told to stop."""
         while not self._ring.read(frames):
             if self._stopped:
                 return False
             if self._ended:
                 raise AudioLost("the device ended the stream")
-            if not self._arrived.acquire(timeout=self._stall):
+            if not self._wait_for_sound(waiting):
                 raise AudioLost(f"no sound from the device for {self._stall:g} s")
         return True
+
+    def _wait_for_sound(self, waiting: Waiting) -> bool:
+        for seconds in slices(self._stall):
+            if self._arrived.acquire(timeout=seconds):
+                return True
+            waiting()
+        return False
 
     def _callback(self, data: Any, frames: int, when: Any, status: Any) -> None:
         if status.input_overflow:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.audio.features import HOP, SAMPLE_RATE
-from daemon.audio.sources import AudioLost
+from daemon.audio.sources import AudioLost, Waiting, idle, slices
 from daemon.errors import SourceError
 
 Array = npt.NDArray[np.float32]
@@ -58,13 +58,13 @@ class PipeSource:
         self._poll.register(self._waker[0], select.POLLIN)
         self._nap.register(self._waker[0], select.POLLIN)
 
-    def read(self, pcm: Array) -> float | None:
+    def read(self, pcm: Array, waiting: Waiting = idle) -> float | None:
         """Wait for a block of sound; the last one is filled up with silence."""
         begun = time.monotonic()
         while self._filled < len(self._bytes) and not self._ended:
             if self._real_time:
                 self._sleep_till_full()
-            ready = self._wait(self._stall)
+            ready = self._wait_for_sound(waiting)
             if ready is None:
                 return None
             if not ready:
@@ -115,6 +115,14 @@ class PipeSource:
     @staticmethod
     def _seconds(size: int) -> float:
         return size / (_WIDTH * SAMPLE_RATE)
+
+    def _wait_for_sound(self, waiting: Waiting) -> bool | None:
+        for seconds in slices(self._stall):
+            ready = self._wait(seconds)
+            if ready is not False:
+                return ready
+            waiting()
+        return False
 
     def _wait(self, seconds: float) -> bool | None:
         """Whether there is something to read (or the end); None when told to stop."""

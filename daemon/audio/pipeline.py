@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from daemon.audio.detector import Detection, Detector
 from daemon.audio.features import HOP, SAMPLE_RATE
-from daemon.audio.sources import AudioLost, Source
+from daemon.audio.sources import SLICE_SECONDS, AudioLost, Source
 from daemon.cards import ModelCard
 from daemon.errors import SourceError
 from daemon.events import AudioLost as AudioLostEvent
@@ -27,8 +27,6 @@ from daemon.fields import Backoff
 
 log = logging.getLogger(__name__)
 
-SLICE_SECONDS = 1.0
-"""Longest wait for a lost source between two signs of life."""
 WARNING_SECONDS = 60.0
 """Least time from one warning about lost sound to the next."""
 
@@ -61,7 +59,7 @@ class Pipeline(threading.Thread):
         super().__init__(name=f"listen to {source.name}", daemon=True)
         self.source = source
         self.beats = 0
-        """Signs of life. Grows with every block of sound, and while a lost source is waited for."""
+        """Signs of life. Grows with every block of sound, and while sound is waited for."""
         self.heard = 0
         """Samples at 16 kHz that went through the detectors."""
         self.detections: Counter[str] = Counter()
@@ -127,6 +125,9 @@ class Pipeline(threading.Thread):
                 self._publish(self._describe(detection, taken - self.heard / SAMPLE_RATE))
         if first:
             self._listening()
+        self._live()
+
+    def _live(self) -> None:
         self.beats += 1
 
     def _describe(self, found: Detection, origin: float) -> WakeDetected:
@@ -150,7 +151,7 @@ class Pipeline(threading.Thread):
         """Fill the buffer, however long it takes; None at the end of the sound."""
         try:
             self._follow()
-            return self.source.read(self._pcm)
+            return self.source.read(self._pcm, self._live)
         except AudioLost as lost:
             return self._recover(str(lost))
 
@@ -161,7 +162,7 @@ class Pipeline(threading.Thread):
         patience = self._backoff.initial
         attempt_at = lost_at + patience
         while not self._stopping:
-            self.beats += 1
+            self._live()
             if not self._follow(lost=True):
                 left = attempt_at - time.monotonic()
                 if left > 0 and not self.source.wait(min(left, SLICE_SECONDS)):
@@ -171,7 +172,7 @@ class Pipeline(threading.Thread):
                 if not self.source.reopen():
                     continue
             try:
-                taken = self.source.read(self._pcm)
+                taken = self.source.read(self._pcm, self._live)
             except AudioLost:
                 continue
             if taken is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -10,10 +12,26 @@ import numpy.typing as npt
 from daemon.config import AudioConfig
 
 Array = npt.NDArray[np.float32]
+Waiting = Callable[[], None]
+"""Is called now and then while nothing comes."""
+
+SLICE_SECONDS = 1.0
+"""Longest wait between two signs of life."""
 
 
 class AudioLost(Exception):
     """The source stopped delivering; it may come back. The message is the reason."""
+
+
+def idle() -> None:
+    """Nobody has to know."""
+
+
+def slices(seconds: float) -> Iterator[float]:
+    """A wait in parts, until so much time has passed."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        yield min(left, SLICE_SECONDS)
 
 
 class Source(Protocol):
@@ -39,11 +57,12 @@ class Source(Protocol):
             SourceError: it cannot be had; the message says what to do.
         """
 
-    def read(self, pcm: Array) -> float | None:
+    def read(self, pcm: Array, waiting: Waiting = idle) -> float | None:
         """Wait for the next block.
 
         Args:
             pcm: (hops * 1280,); filled with samples in [-1, 1].
+            waiting: called once a second while there is none.
 
         Returns:
             The wall time, as of :func:`time.time`, at which the block's last sample was taken;

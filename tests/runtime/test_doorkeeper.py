@@ -444,6 +444,19 @@ def test_a_refused_reload_leaves_nothing_behind(door: AtTheDoor) -> None:
     assert threads[-1] - threads[0] < 3, threads
 
 
+def test_a_pipe_that_is_closed_while_a_camera_runs_is_a_loss_of_sound(door: AtTheDoor) -> None:
+    door.configure(
+        audio={"enabled": True, "source": "pipe"},
+        wake={"models": [{"model": "tones"}]},
+        door={"mode": "wake+face"},
+    )
+    daemon = door.run()
+    assert daemon.process.stdin is not None
+    daemon.process.stdin.close()
+    assert daemon.wait_for("porter.audio.lost")["data"]["reason"] == "standard input was closed"
+    assert door.ask("lock").returncode == 0, "the door is still minded"
+
+
 def test_a_camera_that_is_switched_off_by_a_reload_stays_until_a_restart(door: AtTheDoor) -> None:
     door.configure()
     daemon = door.run()

@@ -140,6 +140,20 @@ def test_a_silent_pipe_is_no_hang(
     daemon.stop()
 
 
+def test_a_pipe_that_may_be_silent_for_long_is_no_hang_either(
+    start: Callable[..., Daemon], tmp_path: Path, manager: Manager
+) -> None:
+    environment = manager.environment | {"WATCHDOG_USEC": "4000000"}
+    audio = {"source": "pipe", "stall_seconds": 60}
+    config = configuration(tmp_path / "config.yaml", audio=audio)
+    daemon = start("--config", config, env=environment)
+    daemon.feed(s16le(scene(0.32)))
+    assert {manager.next(), manager.next()} == {"READY=1", "WATCHDOG=1"}
+    assert manager.watchdogs_within(5) >= 3
+    daemon.stop()
+    assert "porter.audio.lost" not in [each["type"] for each in daemon.seen]
+
+
 def test_another_process_s_watchdog_is_not_fed(
     start: Callable[..., Daemon], config: Path, manager: Manager
 ) -> None:
