@@ -9,11 +9,15 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from daemon.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
+Array = npt.NDArray[np.float32]
 Provider = Literal["auto", "cpu", "cuda"]
 
 CPU = "CPUExecutionProvider"
@@ -113,6 +117,49 @@ def open_session(
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: cannot be loaded: {reason}") from None
     return session
+
+
+class Bound:
+    """A graph with the arrays that it reads and writes, bound once: a run allocates nothing.
+
+    On a GPU, the input is copied there with each run, and the output back.
+    """
+
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        taken: tuple[str, Array],
+        given: tuple[str, Array | None],
+    ) -> None:
+        """Bind.
+
+        Args:
+            session: of the graph.
+            taken: name of the input, and the array that is read with each run.
+            given: name of the output, and the array that is written with each run; None if nobody
+                knows its shape before.
+        """
+        value = _onnxruntime().OrtValue.ortvalue_from_numpy
+        (source, self.taken), (target, self.given) = taken, given
+        self._session = session
+        self._on_gpu = session.get_providers()[0] == CUDA
+        self._value = value(self.taken, "cuda" if self._on_gpu else "cpu")
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(source, self._value)
+        if self.given is None:
+            self._binding.bind_output(target, "cpu")
+        else:
+            self._binding.bind_ortvalue_output(target, value(self.given, "cpu"))
+
+    def run(self) -> Array:
+        """The output for what is in `taken` now; `given` itself, if there is one."""
+        if self._on_gpu:
+            self._value.update_inplace(self.taken)
+        self._session.run_with_iobinding(self._binding)
+        if self.given is not None:
+            return self.given
+        output: Array = self._binding.copy_outputs_to_cpu()[0]
+        return output
 
 
 def _onnxruntime() -> Any:

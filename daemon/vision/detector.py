@@ -7,9 +7,9 @@ the card names one, looks at each face that was found and corrects its landmarks
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from daemon.cards import check_files, check_metadata, find_card, read_card
 from daemon.errors import ModelError
-from daemon.inference import CUDA, open_session
+from daemon.inference import Bound, open_session
 from daemon.vision.boxes import suppress
 from daemon.vision.cards import DetectorCard
 from daemon.vision.face import COLUMNS, Face, from_rows
@@ -50,18 +50,20 @@ class FaceDetector:
         card: DetectorCard,
         refiner: LandmarkRefiner | None = None,
     ) -> None:
-        import onnxruntime as ort
+        def bind(height: int, width: int) -> tuple[Bound, Array]:
+            """What is bound for a size, and the cells of that size."""
+            grid = cells(height, width)
+            image = np.full((1, 3, height, width), FILLING, np.float32)
+            found = np.zeros((1, CHANNELS, len(grid)), np.float32)
+            return Bound(session, ("image", image), ("cells", found)), grid
 
         self.card = card
         self.provider: str = session.get_providers()[0]
         """Execution provider that runs the graph."""
         self.threshold = card.threshold
         """Score from which something is a face; may be set."""
-        self._session = session
         self._refiner = refiner
-        self._device = "cuda" if self.provider == CUDA else "cpu"
-        self._value = ort.OrtValue.ortvalue_from_numpy
-        self._inputs: OrderedDict[tuple[int, int], _Bound] = OrderedDict()
+        self._bound = lru_cache(SIZES_KEPT)(bind)
 
     def detect(
         self, image: Image, longest_side: int | None = None, least: float | None = None
@@ -90,15 +92,13 @@ class FaceDetector:
             size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
             shown = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         shown_height, shown_width = shown.shape[:2]
-        bound = self._bound(_padded(shown_height), _padded(shown_width))
-        for plane, channel in zip(bound.image[0], cv2.split(shown)):
+        bound, grid = self._bound(_padded(shown_height), _padded(shown_width))
+        planes = bound.taken[0]
+        for plane, channel in zip(planes, cv2.split(shown)):
             plane[:shown_height, :shown_width] = channel
-        bound.image[0, :, :shown_height, shown_width:] = FILLING
-        bound.image[0, :, shown_height:] = FILLING
-        if self._device != "cpu":
-            bound.image_value.update_inplace(bound.image)
-        self._session.run_with_iobinding(bound.binding)
-        found = self._sorted_out(bound.cells[0], bound.grid, least or self.threshold)
+        planes[:, :shown_height, shown_width:] = FILLING
+        planes[:, shown_height:] = FILLING
+        found = self._sorted_out(bound.run()[0], grid, least or self.threshold)
         found[:, 0:14:2] *= width / shown_width
         found[:, 1:14:2] *= height / shown_height
         if self._refiner is not None:
@@ -117,38 +117,6 @@ class FaceDetector:
         found[:, :14] = decode(predicted[1:, chosen].T, grid[chosen])
         found[:, 14] = 1 / (1 + np.exp(-logits[chosen]))
         return found[suppress(found[:, :4], found[:, 14], self.card.overlap)]
-
-    def _bound(self, height: int, width: int) -> _Bound:
-        size = (height, width)
-        if size in self._inputs:
-            self._inputs.move_to_end(size)
-            return self._inputs[size]
-        while len(self._inputs) >= SIZES_KEPT:
-            self._inputs.popitem(last=False)
-        binding = self._session.io_binding()
-        image = np.full((1, 3, height, width), FILLING, np.float32)
-        grid = cells(height, width)
-        predicted = np.zeros((1, CHANNELS, len(grid)), np.float32)
-        image_value = self._value(image, self._device)
-        binding.bind_ortvalue_input("image", image_value)
-        binding.bind_ortvalue_output("cells", self._value(predicted, "cpu"))
-        bound = self._inputs[size] = _Bound(binding, image, image_value, predicted, grid)
-        return bound
-
-
-class _Bound:
-    """A binding and the arrays that it reads and writes."""
-
-    __slots__ = ("binding", "cells", "grid", "image", "image_value")
-
-    def __init__(
-        self, binding: Any, image: Array, image_value: Any, predicted: Array, grid: Array
-    ) -> None:
-        self.binding = binding
-        self.image = image
-        self.image_value = image_value
-        self.cells = predicted
-        self.grid = grid
 
 
 def open_detector(model: Path | str, providers: list[str], threads: int = 1) -> FaceDetector:

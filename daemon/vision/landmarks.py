@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.inference import CUDA
+from daemon.inference import Bound
 from daemon.vision.alignment import ARCFACE, align, similarity, transform
 
 if TYPE_CHECKING:
@@ -36,18 +36,10 @@ class LandmarkRefiner:
     """One ONNX graph with its buffers: landmarks in, better ones out."""
 
     def __init__(self, session: ort.InferenceSession) -> None:
-        import onnxruntime as ort
-
-        self._session = session
         self._cut = np.empty((SIDE, SIDE, 3), np.uint8)
-        self._input = np.empty((1, 3, SIDE, SIDE), np.float32)
-        self._points = np.empty((1, 5, 2), np.float32)
-        self._device = "cuda" if session.get_providers()[0] == CUDA else "cpu"
-        self._value = ort.OrtValue.ortvalue_from_numpy(self._input, self._device)
-        points = ort.OrtValue.ortvalue_from_numpy(self._points)
-        self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input("face", self._value)
-        self._binding.bind_ortvalue_output("points", points)
+        face = np.empty((1, 3, SIDE, SIDE), np.float32)
+        points = np.empty((1, 5, 2), np.float32)
+        self._bound = Bound(session, ("face", face), ("points", points))
 
     def refine(self, image: Image, landmarks: npt.NDArray[np.floating]) -> Array:
         """Look again at one face.
@@ -60,9 +52,7 @@ class LandmarkRefiner:
             (5, 2) pixels of `image`.
         """
         align(image, landmarks, TEMPLATE, (SIDE, SIDE), self._cut)
-        self._input[0] = self._cut.transpose(2, 0, 1)
-        if self._device != "cpu":
-            self._value.update_inplace(self._input)
-        self._session.run_with_iobinding(self._binding)
+        self._bound.taken[0] = self._cut.transpose(2, 0, 1)
+        points = self._bound.run()[0]
         back = np.asarray(cv2.invertAffineTransform(similarity(landmarks, TEMPLATE)), np.float64)
-        return transform(back, self._points[0]).astype(np.float32)
+        return transform(back, points).astype(np.float32)

@@ -47,9 +47,10 @@ class MotionGate:
             self._open_until = time + self._settings.hold_seconds
             return True
         np.subtract(grid, self._background, out=self._change)
-        self._background += ADAPTION * self._change
+        self._change *= ADAPTION
+        self._background += self._change
         np.abs(self._change, out=self._change)
-        np.greater(self._change, NOISE_LEVELS, out=self._moved)
+        np.greater(self._change, ADAPTION * NOISE_LEVELS, out=self._moved)
         if np.count_nonzero(self._moved) > self._settings.threshold * self._moved.size:
             self._open_until = time + self._settings.hold_seconds
         return time <= self._open_until
@@ -64,11 +65,15 @@ class MotionGate:
 
 
 class Blindness:
-    """Notices black pictures, and pictures that are the same again and again."""
+    """Notices black pictures, and pictures that are the same again and again.
+
+    Nothing is allocated after the first picture.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._last: Image | None = None
+        self._flags: npt.NDArray[np.bool_]
         self._since: dict[str, float] = {}
         self._reported = False
         self.repeated = False
@@ -79,17 +84,15 @@ class Blindness:
     def update(self, image: Image, time: float) -> tuple[Reason, float] | None:
         """Take a picture; what is wrong and for how long, once it has been so for long enough."""
         grid = image[::STRIDE, ::STRIDE]
-        self.repeated = (
-            self._last is not None
-            and self._last.shape == grid.shape
-            and bool((self._last == grid).all())
-        )
         if self._last is None or self._last.shape != grid.shape:
-            self._last = grid.copy()
-        elif not self.repeated:
-            np.copyto(self._last, grid)
-        bright = np.count_nonzero(grid[..., 1] > BLACK_LEVELS)
-        self.black = bool(bright < 0.01 * grid[..., 1].size)
+            self._last, self._flags = grid.copy(), np.empty(grid.shape, np.bool_)
+            self.repeated = False
+        else:
+            self.repeated = bool(np.equal(self._last, grid, out=self._flags).all())
+            if not self.repeated:
+                np.copyto(self._last, grid)
+        bright = np.greater(grid[..., 1], BLACK_LEVELS, out=self._flags[..., 1])
+        self.black = bool(np.count_nonzero(bright) < 0.01 * bright.size)
         states: tuple[tuple[Reason, bool], ...] = (("black", self.black), ("frozen", self.repeated))
         for reason, holds in states:
             if not holds:

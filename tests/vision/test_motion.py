@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from daemon.vision.motion import Blindness, MotionGate
+from daemon.vision.motion import STRIDE, Blindness, MotionGate
 from daemon.vision.settings import MotionConfig
 from tests.vision.pictures import noise
 
@@ -88,3 +90,19 @@ def test_a_repeated_picture_is_noticed_at_once() -> None:
     assert blindness.repeated
     blindness.update(noise(2), 0.2)
     assert not blindness.repeated
+
+
+def test_a_picture_allocates_nothing() -> None:
+    moving, blindness = gate(), Blindness(5.0)
+    pictures = [noise(seed, width=2560, height=1920) for seed in range(4)]
+    tracemalloc.start()
+    for number, picture in enumerate(pictures):
+        moving.update(picture, number)
+        blindness.update(picture, number)
+        if number == 1:
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # NumPy converts through a small buffer of its own.
+    assert peak - before < 2560 * 1920 / STRIDE**2, "less than a flag for each pixel looked at"

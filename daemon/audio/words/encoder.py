@@ -15,7 +15,7 @@ from daemon.audio.words.cards import WordEncoderCard
 from daemon.audio.words.likeness import Scale
 from daemon.cards import check_files, check_metadata, find_card, read_card
 from daemon.errors import ModelError
-from daemon.inference import CUDA, open_session
+from daemon.inference import Bound, open_session
 from daemon.people.normalisation import load_cohort
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ class WordEncoder:
     """One ONNX graph, its card and its cohort."""
 
     def __init__(self, session: ort.InferenceSession, card: WordEncoderCard, cohort: Array) -> None:
-        import onnxruntime as ort
-
         self.card = card
         self.cohort = cohort
         """(m, dimension) of length 1: other sounds."""
@@ -38,15 +36,8 @@ class WordEncoder:
         self.provider: str = session.get_providers()[0]
         """Execution provider that runs the graph."""
         self._session = session
-        self._features = np.zeros((1, card.dimension // card.window), np.float32)
-        self._on_gpu = self.provider == CUDA
-        # Bound once: the steps of a stream are the hot path.
-        self._binding = session.io_binding()
-        value = ort.OrtValue.ortvalue_from_numpy
-        self._value = value(self.column, "cuda" if self._on_gpu else "cpu")
-        self._given = value(self._features, "cpu")
-        self._binding.bind_ortvalue_input("columns", self._value)
-        self._binding.bind_ortvalue_output("features", self._given)
+        features = np.zeros((1, card.dimension // card.window), np.float32)
+        self._bound = Bound(session, ("columns", self.column), ("features", features))
 
     def scale(self) -> Scale:
         """The scale of its likenesses."""
@@ -54,10 +45,7 @@ class WordEncoder:
 
     def run(self) -> Array:
         """The features, (dimension / window,), of `column`; overwritten by the next run."""
-        if self._on_gpu:
-            self._value.update_inplace(self.column)
-        self._session.run_with_iobinding(self._binding)
-        features: Array = self._features[0]
+        features: Array = self._bound.run()[0]
         return features
 
     def embed(self, columns: Array) -> Array:

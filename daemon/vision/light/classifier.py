@@ -9,7 +9,7 @@ import numpy as np
 
 from daemon.cards import check_files, check_metadata, find_card, read_card
 from daemon.errors import ModelError
-from daemon.inference import CUDA, open_session
+from daemon.inference import Bound, open_session
 from daemon.vision.frames import Image
 from daemon.vision.light.card import LightCard
 from daemon.vision.light.prepare import as_input, shrink
@@ -22,28 +22,17 @@ class LightClassifier:
     """One ONNX graph with its buffers. For one thread at a time."""
 
     def __init__(self, session: ort.InferenceSession, card: LightCard) -> None:
-        import onnxruntime as ort
-
         self.card = card
         self.provider: str = session.get_providers()[0]
         """Execution provider that runs the graph."""
-        self._session = session
-        self._image = np.zeros((1, 3, card.input.side, card.input.side), np.float32)
-        self._night = np.zeros((1,), np.float32)
-        self._on_gpu = self.provider == CUDA
-        value = ort.OrtValue.ortvalue_from_numpy
-        self._value = value(self._image, "cuda" if self._on_gpu else "cpu")
-        self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input("image", self._value)
-        self._binding.bind_ortvalue_output("night", value(self._night, "cpu"))
+        image = np.zeros((1, 3, card.input.side, card.input.side), np.float32)
+        night = np.zeros((1,), np.float32)
+        self._bound = Bound(session, ("image", image), ("night", night))
 
     def probability(self, image: Image) -> float:
         """Probability of night, 0 to 1, of a picture (height, width, 3), BGR, of any size."""
-        as_input(shrink(image, self.card.input.side), self._image[0])
-        if self._on_gpu:
-            self._value.update_inplace(self._image)
-        self._session.run_with_iobinding(self._binding)
-        return float(self._night[0])
+        as_input(shrink(image, self.card.input.side), self._bound.taken[0])
+        return float(self._bound.run()[0])
 
 
 def open_light(model: Path | str, providers: list[str], threads: int = 1) -> LightClassifier:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from daemon.cards import check_files, check_metadata, find_card, read_card
 from daemon.errors import ConfigError, ModelError
-from daemon.inference import CUDA, open_session
+from daemon.inference import Bound, open_session
 from daemon.validation import suggest
 from daemon.vision.frames import Image
 from daemon.vision.objects.card import ObjectCard
@@ -57,7 +57,14 @@ class ObjectDetector:
         names: Collection[str] | None = None,
     ) -> None:
         """Look for objects of all classes, or of those in `names` that the card knows."""
-        import onnxruntime as ort
+        strides = card.output.strides
+        (source,), target = session.get_inputs(), session.get_outputs()[0]
+
+        def bind(size: tuple[int, int]) -> tuple[Bound, Array]:
+            """What is bound for a size, and the cells of its output."""
+            image = np.zeros((1, 3, *size), np.float32)
+            cells = grid(*size, strides) if strides else np.zeros((0, 3), np.float32)
+            return Bound(session, (source.name, image), (target.name, None)), cells
 
         self.card = card
         self.classes = [each for each in card.classes if names is None or each in names]
@@ -71,10 +78,7 @@ class ObjectDetector:
         """Execution provider that runs the graph."""
         self.threshold = card.threshold
         """Score from which something is an object; may be set."""
-        self._session = session
-        self._device = "cuda" if self.provider == CUDA else "cpu"
-        self._value = ort.OrtValue.ortvalue_from_numpy
-        self._inputs: OrderedDict[tuple[int, int], _Bound] = OrderedDict()
+        self._bound = lru_cache(SIZES_KEPT)(bind)
 
     def detect(self, image: Image, least: float | None = None) -> list[Detection]:
         """Every object in a picture, the surest first.
@@ -105,15 +109,12 @@ class ObjectDetector:
             (n, 6): x, y, width, height in pixels of `image`, score, and place in `classes`.
         """
         where, size = place(image.shape[1], image.shape[0], self.card.input)
-        bound = self._bound(size)
-        draw(image, where, self.card.input, bound.image[0])
-        if self._device != "cpu":
-            bound.value.update_inplace(bound.image)
-        self._session.run_with_iobinding(bound.binding)
-        output = bound.binding.copy_outputs_to_cpu()[0][0]
+        bound, cells = self._bound(size)
+        draw(image, where, self.card.input, bound.taken[0])
+        output = bound.run()[0]
         rows = output.T if self.card.output.columns else output
         found = self._sorted_out(
-            rows, bound.cells, self.threshold if least is None else least, every_class
+            rows, cells, self.threshold if least is None else least, every_class
         )
         found[:, :4] = to_picture(found[:, :4], where, image.shape[1], image.shape[0])
         return found
@@ -139,32 +140,6 @@ class ObjectDetector:
         stays = suppress_by_class(boxes, values, classes, self.card.overlap)
         found = np.concatenate([boxes, values[:, None], classes[:, None]], 1)[stays]
         return found.astype(np.float32)
-
-    def _bound(self, size: tuple[int, int]) -> _Bound:
-        if size in self._inputs:
-            self._inputs.move_to_end(size)
-            return self._inputs[size]
-        while len(self._inputs) >= SIZES_KEPT:
-            self._inputs.popitem(last=False)
-        image = np.zeros((1, 3, *size), np.float32)
-        value = self._value(image, self._device)
-        binding = self._session.io_binding()
-        binding.bind_ortvalue_input(self._session.get_inputs()[0].name, value)
-        binding.bind_output(self._session.get_outputs()[0].name, "cpu")
-        strides = self.card.output.strides
-        cells = grid(*size, strides) if strides else np.zeros((0, 3), np.float32)
-        bound = self._inputs[size] = _Bound(binding, image, value, cells)
-        return bound
-
-
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """A binding with the array that it reads and the cells of its output."""
-
-    binding: Any
-    image: Array
-    value: Any
-    cells: Array
 
 
 def open_object_detector(
