@@ -83,7 +83,7 @@ def test_models_that_cannot_be_used_are_named(seeing: Place) -> None:
     assert "dawn: no such model" in said.err
     said = seeing("daynight", "--model", "facedetect", picture)
     assert said.code == 65
-    assert "kind: must be one of 'daynight', not 'face-detector'" in said.err
+    assert "kind: must be 'daynight' here, not 'face-detector'" in said.err
     model = seeing.folder / "own/dusk.onnx"
     model.write_bytes(b"")
     said = seeing("daynight", "--model", seeing.model, picture)

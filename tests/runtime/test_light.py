@@ -151,7 +151,7 @@ def test_what_is_set_for_the_night_holds_at_night_only(
     ("light", "code", "said"),
     [
         ({"model": "missing"}, 65, "missing: no such model"),
-        ({"model": "facedetect"}, 65, "kind: must be one of 'daynight'"),
+        ({"model": "facedetect"}, 65, "kind: must be 'daynight' here"),
         ({"night": {"fmr": 0.0333}}, 78, "light.night.fmr: model face has no threshold"),
         ({"day_below": 0.8}, 78, "light.day_below: must be below night_above, which is 0.7"),
         ({"night": {"exposure": 3}}, 78, "light.night.exposure: unknown setting"),

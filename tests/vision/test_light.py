@@ -159,7 +159,7 @@ def test_a_picture_of_any_size_has_a_probability(classifier: LightClassifier) ->
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        ({"kind": "face-detector"}, "kind: must be one of 'daynight'"),
+        ({"kind": "face-detector"}, "kind: must be 'daynight' here"),
         ({"own": {"kind": "face-detector"}}, "its kind is 'face-detector'"),
         ({"own": {"labels": ["night", "day"]}}, "its labels is"),
     ],
