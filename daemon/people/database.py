@@ -34,6 +34,12 @@ class Kind:
     """SQL that makes them; the first is `meta`, of names and values."""
     setting: str
     """With which a person says where it is."""
+    remedy: str
+    """What to do with a damaged one."""
+    check: bytes
+    """What a file holds, sealed, to tell whether a key is its own."""
+    check_context: tuple[str, ...]
+    """Where it is sealed to."""
 
 
 _META = """
@@ -48,6 +54,9 @@ GALLERY = Kind(
     application=0x506F7274,  # `Port`
     format=1,
     setting="gallery.path",
+    remedy="put a copy in its place, or move it away to start anew",
+    check=b"porter gallery",
+    check_context=("meta", "check"),
     tables=_META
     + """
 CREATE TABLE people (
@@ -88,6 +97,9 @@ VISITORS = Kind(
     application=0x506F7256,  # `PorV`
     format=1,
     setting="gallery.path, beside which it lies",
+    remedy="remove it to start anew",
+    check=b"porter visitors",
+    check_context=("visitors", "check"),
     tables=_META
     + """
 CREATE TABLE visitors (
@@ -103,7 +115,7 @@ CREATE INDEX visitors_taken ON visitors (taken);
 )
 
 
-def create(path: Path, meta: dict[str, bytes], kind: Kind = GALLERY) -> None:
+def create(path: Path, meta: dict[str, bytes], kind: Kind) -> None:
     """Make an empty file; one that another process makes at the same time stays.
 
     Args:
@@ -116,7 +128,7 @@ def create(path: Path, meta: dict[str, bytes], kind: Kind = GALLERY) -> None:
     """
     make_folder(path.parent)
     draft = drafted(path)
-    with plain_failures(path), plain_words(path):
+    with plain_failures(path), plain_words(path, kind):
         try:
             os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as database:
@@ -132,13 +144,13 @@ def create(path: Path, meta: dict[str, bytes], kind: Kind = GALLERY) -> None:
                 draft.with_name(draft.name + leftover).unlink(missing_ok=True)
 
 
-def connect(path: Path, kind: Kind = GALLERY) -> sqlite3.Connection:
+def connect(path: Path, kind: Kind) -> sqlite3.Connection:
     """Open a file that is there. The connection is for one thread at a time.
 
     Raises:
         GalleryError: it is damaged, not of this kind, or of a newer format.
     """
-    with plain_words(path):
+    with plain_words(path, kind):
         # mode=rw: never makes an empty file in the place of one that has gone.
         database = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
@@ -195,7 +207,7 @@ def settle_journal(database: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def plain_words(path: Path) -> Iterator[None]:
+def plain_words(path: Path, kind: Kind) -> Iterator[None]:
     """Turn what SQLite says into one line with the file and what to do."""
     try:
         yield
@@ -206,10 +218,10 @@ def plain_words(path: Path) -> Iterator[None]:
             raise OutputError(
                 f"{path}: {_OUTPUT_FAILURES[code]}, and try again; nothing was changed"
             ) from None
-        raise GalleryError(f"{path}: {_GALLERY_FAILURES.get(code, _DAMAGED)} ({error})") from None
+        damaged = f"damaged, or not a {kind.name}; {kind.remedy}"
+        raise GalleryError(f"{path}: {_GALLERY_FAILURES.get(code, damaged)} ({error})") from None
 
 
-_DAMAGED = "damaged, or not a gallery; put a copy in its place, or move it away to start anew"
 _OUTPUT_FAILURES = {
     sqlite3.SQLITE_FULL: "no space left on the disk; make room",
     sqlite3.SQLITE_IOERR: "cannot be written: look whether the disk is full or damaged",

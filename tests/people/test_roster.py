@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,14 +58,50 @@ def test_a_full_disk_makes_nobody_a_stranger(
     roster.close()
 
 
+@pytest.mark.parametrize("error", [GalleryError("gallery.db: damaged"), RuntimeError("a bug")])
 def test_a_gallery_that_cannot_be_read_knows_nobody_until_it_can(
-    roster: Roster, monkeypatch: pytest.MonkeyPatch
+    roster: Roster, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def damaged(*_: object) -> None:
-        raise GalleryError("gallery.db: damaged")
+        raise error
 
     with monkeypatch.context() as broken:
         broken.setattr(Gallery, "revision", damaged)
         reached(lambda: roster.count == 0)
     reached(lambda: roster.count == 1)
+    roster.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE people SET schedule = 5",
+        "UPDATE templates SET id = x'00'",
+        "UPDATE templates SET vector = 'text'",
+        "DELETE FROM meta WHERE name = 'revision'",
+        "UPDATE meta SET value = 1e300 WHERE name = 'revision'",
+    ],
+)
+def test_who_is_removed_from_a_damaged_gallery_is_not_let_in(
+    roster: Roster, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    """Cells of a kind that nobody wrote cost no more than those that were changed."""
+    with sqlite3.connect(tmp_path / "gallery.db") as raw:
+        raw.execute(damage)
+        raw.execute(
+            "UPDATE meta SET value = x'00' WHERE name = 'revision' AND typeof(value) = 'blob'"
+        )
+    reached(lambda: roster.count == 0)
+    assert roster.verify(vector(1), "Ada").decision == "unknown"
+    assert "was changed or damaged" in caplog.text
+    assert "Traceback" not in caplog.text
+    with raw:
+        raw.execute("DELETE FROM templates")
+        raw.execute("DELETE FROM people")
+        raw.execute("INSERT OR REPLACE INTO meta VALUES ('revision', x'01')")
+    raw.close()
+    with gallery_in(tmp_path) as gallery:
+        gallery.enrol("Bob", [template(2, encoder=roster._encoder)])
+    reached(lambda: roster.count == 1)
+    assert roster.refusal("Ada") == "is not enrolled any more"
     roster.close()
