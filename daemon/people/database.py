@@ -1,7 +1,9 @@
 """Files of people: made whole, opened with care, and their failures in plain words.
 
-SQLite in WAL mode: the daemon reads while somebody enrols, and is never kept waiting. What is
-deleted is overwritten (`secure_delete`), and the journal is emptied after it.
+SQLite with a rollback journal, which is there only while something is written. At any other time
+the file alone is everything: it can be copied, and a copy can take its place, while the daemon
+runs. (A write-ahead log outlives the file that it belongs to, and is replayed into its successor.)
+What is deleted is overwritten (`secure_delete`); what the journal kept of it goes with the journal.
 """
 
 from __future__ import annotations
@@ -115,6 +117,15 @@ CREATE INDEX visitors_taken ON visitors (taken);
 )
 
 
+_SETTINGS = (
+    "journal_mode = DELETE",
+    "synchronous = EXTRA",  # whoever was removed stays so after a power cut
+    "foreign_keys = ON",
+    "secure_delete = ON",
+    "temp_store = MEMORY",
+)
+
+
 def create(path: Path, meta: dict[str, bytes], kind: Kind) -> None:
     """Make an empty file; one that another process makes at the same time stays.
 
@@ -137,10 +148,9 @@ def create(path: Path, meta: dict[str, bytes], kind: Kind) -> None:
                 database.execute(f"PRAGMA application_id = {kind.application}")
                 database.execute(f"PRAGMA user_version = {kind.format}")
                 database.execute("COMMIT")
-                database.execute("PRAGMA journal_mode = WAL")
             settle(draft, path)
         finally:
-            for leftover in ("", "-wal", "-shm", "-journal"):
+            for leftover in ("", "-journal"):
                 draft.with_name(draft.name + leftover).unlink(missing_ok=True)
 
 
@@ -171,7 +181,7 @@ def connect(path: Path, kind: Kind) -> sqlite3.Connection:
                     f"{path}: written by a newer Porter (format {version}, this one knows "
                     f"{kind.format}); update Porter"
                 )
-            for setting in ("foreign_keys = ON", "secure_delete = ON", "temp_store = MEMORY"):
+            for setting in _SETTINGS:
                 database.execute(f"PRAGMA {setting}")
         except BaseException:
             database.close()
@@ -193,19 +203,6 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def empty_journal(database: sqlite3.Connection) -> bool:
-    """Write the journal into the file and cut it to nothing; False while others read old pages."""
-    busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not busy
-
-
-def settle_journal(database: sqlite3.Connection) -> None:
-    """Write the journal into the file as far as possible now, so that it starts anew and stays
-    small, and a copy of the file alone is complete."""
-    with contextlib.suppress(sqlite3.Error):  # what is in the journal is safe
-        database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-
-
 @contextmanager
 def plain_words(path: Path, kind: Kind) -> Iterator[None]:
     """Turn what SQLite says into one line with the file and what to do."""
@@ -213,7 +210,10 @@ def plain_words(path: Path, kind: Kind) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         # What sqlite3 finds out itself has no code; it comes from contents that cannot be.
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        if extended == sqlite3.SQLITE_READONLY_DBMOVED:
+            raise GalleryError(f"{path}: has gone, or another file is in its place") from None
+        code = extended & 0xFF
         if code in _OUTPUT_FAILURES:
             raise OutputError(
                 f"{path}: {_OUTPUT_FAILURES[code]}, and try again; nothing was changed"
@@ -228,7 +228,7 @@ _OUTPUT_FAILURES = {
     sqlite3.SQLITE_READONLY: "no permission to write: become who owns it",
 }
 _GALLERY_FAILURES = {
-    sqlite3.SQLITE_BUSY: f"another program has been writing for {PATIENCE_SECONDS:g} s; try again",
+    sqlite3.SQLITE_BUSY: f"another program has been using it for {PATIENCE_SECONDS:g} s; try again",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; does this user have permission?",
     sqlite3.SQLITE_PERM: "no permission",
 }

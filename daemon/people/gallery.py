@@ -21,8 +21,7 @@ import numpy as np
 
 from daemon.errors import GalleryError, PersonError
 from daemon.paths import file_identity, state_directory
-from daemon.people import database
-from daemon.people.database import GALLERY, plain_words, settle_journal, transaction
+from daemon.people.database import GALLERY, plain_words, transaction
 from daemon.people.keys import Key, load_key
 from daemon.people.records import EncoderId, Person, Probe, Template, Vector, clean_name, name_key
 from daemon.people.schedule import ALWAYS, Schedule, parse_schedule
@@ -188,14 +187,11 @@ class Gallery(SealedDatabase):
         Raises:
             PersonError: nobody has this name.
         """
-        with plain_words(self.path, GALLERY):
-            with self._change():
-                removed = self._database.execute(
-                    "DELETE FROM templates WHERE person = ? AND role = 'decoy'",
-                    (self._identify(name),),
-                ).rowcount
-            self._erase()
-        return removed
+        with plain_words(self.path, GALLERY), self._change():
+            return self._database.execute(
+                "DELETE FROM templates WHERE person = ? AND role = 'decoy'",
+                (self._identify(name),),
+            ).rowcount
 
     def set_schedule(self, name: str, schedule: Schedule) -> None:
         """When a person may come in.
@@ -211,27 +207,21 @@ class Gallery(SealedDatabase):
 
         Raises:
             PersonError: nobody has this name.
-            GalleryError: erased, but another program keeps a copy in the journal for now.
         """
-        with plain_words(self.path, GALLERY):
-            with self._change():
-                id = self._identify(name)
-                self._database.execute("DELETE FROM people WHERE id = ?", (id,))
-            self._erase()
+        with plain_words(self.path, GALLERY), self._change():
+            self._database.execute("DELETE FROM people WHERE id = ?", (self._identify(name),))
 
     def replace(self, stored: Sequence[Template], made: Sequence[Template]) -> None:
         """Put templates of another encoder in the place of stored ones, all or none.
 
         Those whose person was removed meanwhile are not made again.
         """
-        with plain_words(self.path, GALLERY):
-            with self._change():
-                for old, new in zip(stored, made, strict=True):
-                    for (person,) in self._database.execute(
-                        "DELETE FROM templates WHERE id = ? RETURNING person", (old.id,)
-                    ).fetchall():
-                        self._insert(person, replace(new, created=old.created))
-            self._erase()
+        with plain_words(self.path, GALLERY), self._change():
+            for old, new in zip(stored, made, strict=True):
+                for (person,) in self._database.execute(
+                    "DELETE FROM templates WHERE id = ? RETURNING person", (old.id,)
+                ).fetchall():
+                    self._insert(person, replace(new, created=old.created))
 
     def remember(
         self,
@@ -298,10 +288,8 @@ class Gallery(SealedDatabase):
             OutputError: the file cannot be written; nothing was changed.
             GalleryError: another program has been writing for long.
         """
-        with plain_words(self.path, GALLERY):
-            with transaction(self._database):
-                yield
-            settle_journal(self._database)
+        with plain_words(self.path, GALLERY), transaction(self._database):
+            yield
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -311,19 +299,6 @@ class Gallery(SealedDatabase):
             self._database.execute(
                 "UPDATE meta SET value = ? WHERE name = 'revision'", (secrets.token_bytes(8),)
             )
-        if not self._database.in_transaction:
-            settle_journal(self._database)
-
-    def _erase(self) -> None:
-        """Leave no trace in the journal of what was deleted."""
-        deadline = time.monotonic() + database.PATIENCE_SECONDS
-        while not database.empty_journal(self._database):
-            if time.monotonic() > deadline:
-                raise GalleryError(
-                    f"{self.path}: erased, but another program still holds a copy in the journal "
-                    f"({self.path.name}-wal); it goes when that program ends"
-                )
-            time.sleep(0.05)
 
     def _identities(self) -> list[tuple[str, str]]:
         """Id and name of everybody."""

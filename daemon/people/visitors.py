@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from daemon.people import database
 from daemon.people.database import VISITORS, plain_words, transaction
 from daemon.people.gallery import gallery_path
 from daemon.people.keys import Key, load_key
@@ -111,14 +110,10 @@ class Visitors(SealedDatabase):
         return sum(self._delete("id = ?", each) for each in ids)
 
     def _delete(self, condition: str, *values: object) -> int:
-        with plain_words(self.path, VISITORS):
-            with transaction(self._database):
-                count = self._database.execute(
-                    f"DELETE FROM visitors WHERE {condition}", values
-                ).rowcount
-            # What is deleted is overwritten; the journal must not keep it either.
-            database.empty_journal(self._database)
-        return count
+        with plain_words(self.path, VISITORS), transaction(self._database):
+            return self._database.execute(
+                f"DELETE FROM visitors WHERE {condition}", values
+            ).rowcount
 
     def _vector(self, sealed: bytes, id: str, encoder: EncoderId) -> Vector:
         raw = self._open(sealed, "a visitor", "visitors", id, encoder.sha256)
