@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from daemon.errors import GalleryError, OutputError
@@ -68,6 +69,20 @@ def test_a_gallery_that_cannot_be_read_knows_nobody_until_it_can(
     with monkeypatch.context() as broken:
         broken.setattr(Gallery, "revision", damaged)
         reached(lambda: roster.count == 0)
+    reached(lambda: roster.count == 1)
+    roster.close()
+
+
+@pytest.mark.parametrize("length", [1, 2, 129])
+def test_templates_of_another_length_let_nobody_in(
+    roster: Roster, tmp_path: Path, caplog: pytest.LogCaptureFixture, length: int
+) -> None:
+    forged = template(vector=np.eye(1, length, dtype=np.float32)[0], encoder=roster._encoder)
+    with gallery_in(tmp_path) as gallery:
+        gallery.enrol("Bob", [forged])
+        reached(lambda: roster.count == 0)
+        assert f"a template of Bob has {length} numbers, and the encoder face makes" in caplog.text
+        gallery.remove("Bob")
     reached(lambda: roster.count == 1)
     roster.close()
 
