@@ -99,6 +99,7 @@ class Roster:
         schedule = self._known.schedules.get(person)
         if schedule is None:
             return "is not enrolled any more"
+        time.tzset()  # or the zone stays that of the start, whatever the machine's is by now
         return schedule.allows(datetime.now())
 
     def resolve(self, identity: str) -> str | None:

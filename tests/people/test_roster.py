@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from daemon.inference import CPU
 from daemon.people.gallery import Gallery
 from daemon.people.records import EncoderId
 from daemon.people.roster import Roster
+from daemon.people.schedule import parse_schedule
 from daemon.people.settings import GalleryConfig
 from daemon.vision.encoder import open_encoder
 from daemon.vision.settings import FacesConfig
@@ -119,4 +121,29 @@ def test_who_is_removed_from_a_damaged_gallery_is_not_let_in(
         gallery.enrol("Bob", [template(2, encoder=roster._encoder)])
     reached(lambda: roster.count == 1)
     assert roster.refusal("Ada") == "is not enrolled any more"
+    roster.close()
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Move the machine to another time zone; at the end this process is back in its own."""
+    with monkeypatch.context() as moved:
+        yield lambda name: moved.setenv("TZ", name)
+    time.tzset()
+
+
+def test_a_schedule_follows_the_time_zone_of_the_machine(
+    roster: Roster, tmp_path: Path, zone: Callable[[str], None]
+) -> None:
+    now = datetime.now(UTC)
+    hours = "-".join(f"{now + timedelta(hours=each):%H:%M}" for each in (-1, 1))
+    with gallery_in(tmp_path) as gallery:
+        gallery.set_schedule("Ada", parse_schedule(f"daily {hours}"))
+    zone("HERE0")
+    reached(lambda: "daily" in str(roster._known.schedules["Ada"]))
+    assert roster.refusal("Ada") is None
+    zone("THERE-12")
+    assert roster.refusal("Ada") is not None
+    zone("HERE0")
+    assert roster.refusal("Ada") is None
     roster.close()
