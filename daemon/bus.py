@@ -99,7 +99,13 @@ class _Outlet:
                 await self.sink.send(event)
             await self.sink.drain()
         except OutputError as error:
-            self._broken = True
-            self._failed(error)
+            self._break(error)
+        except Exception as error:
+            log.exception("%s cannot go on", self.sink.name)
+            self._break(OutputError(f"{self.sink.name}: {type(error).__name__}: {error}"))
         finally:
             await self.sink.close()
+
+    def _break(self, error: OutputError) -> None:
+        self._broken = True
+        self._failed(error)

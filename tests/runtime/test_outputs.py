@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon.bus import Bus
 from daemon.errors import OutputError
 from daemon.events import AudioLost, Event, rfc3339
 from daemon.sinks.jsonl import JsonLines, open_file
+from tests.faces import draw, write_picture
 from tests.runtime.process import PORTER, Daemon, configuration, events, porter
 from tests.sounds import HIGH, LOW, s16le, scene, write
 
@@ -31,6 +33,48 @@ def test_a_file_gets_the_same_events_as_standard_output(
     done = porter("run", "--config", config, "--file", sound, "--fast", environment=environment)
     assert done.returncode == 0
     assert log.read_text() == '{"an": "earlier run"}\n' + done.stdout
+
+
+def test_a_name_that_is_not_utf_8_costs_no_event(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    write_picture(tmp_path / "nobody.png", draw()).rename(folder / "nobody.png")
+    config = configuration(tmp_path / "config.yaml", audio={"enabled": False})
+    done = porter("run", "--config", config, "--camera", folder, "--fast", environment=environment)
+    assert done.returncode == 0, done.stderr
+    found = events(done.stdout)
+    assert (found[0]["type"], found[-1]["type"]) == ("porter.started", "porter.stopped")
+    assert folder.name in found[0]["data"]["camera"]
+
+
+class Odd:
+    """A sink with a mistake in it."""
+
+    name = "odd"
+
+    async def send(self, event: Event) -> None:
+        raise LookupError("no such thing")
+
+    async def drain(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def test_a_mistake_in_a_sink_is_no_silence(caplog: pytest.LogCaptureFixture) -> None:
+    said: list[OutputError] = []
+
+    async def run() -> None:
+        bus = Bus(failed=said.append)
+        bus.add(Odd())
+        for _ in range(3):
+            bus.publish(lost("x"))
+        await bus.close(1)
+
+    asyncio.run(run())
+    assert [str(each) for each in said] == ["odd: LookupError: no such thing"]
+    assert "odd cannot go on" in caplog.text
 
 
 @pytest.fixture
