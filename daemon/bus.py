@@ -89,7 +89,8 @@ class _Outlet:
         self._queue.put_nowait(None)
         _, late = await asyncio.wait([self._task], timeout=patience)
         if late:
-            log.warning("%s did not finish in time", self.sink.name)
+            left = self._dropped + self._queue.qsize() - 1  # the last is the end
+            log.warning("%s did not finish in time: %d events dropped", self.sink.name, left)
             self._task.cancel()
             await asyncio.wait([self._task])
 
