@@ -89,7 +89,8 @@ class _Outlet:
         self._queue.put_nowait(None)
         _, late = await asyncio.wait([self._task], timeout=patience)
         if late:
-            log.warning("%s did not finish in time", self.sink.name)
+            left = self._dropped + self._queue.qsize() - 1  # the last is the end
+            log.warning("%s did not finish in time: %d events dropped", self.sink.name, left)
             self._task.cancel()
             await asyncio.wait([self._task])
 
@@ -99,7 +100,13 @@ class _Outlet:
                 await self.sink.send(event)
             await self.sink.drain()
         except OutputError as error:
-            self._broken = True
-            self._failed(error)
+            self._break(error)
+        except Exception as error:
+            log.exception("%s cannot go on", self.sink.name)
+            self._break(OutputError(f"{self.sink.name}: {type(error).__name__}: {error}"))
         finally:
             await self.sink.close()
+
+    def _break(self, error: OutputError) -> None:
+        self._broken = True
+        self._failed(error)

@@ -212,7 +212,11 @@ class Event:
         return self.data.type
 
     def to_json(self) -> str:
-        """The wire form, one line without the newline."""
+        """The wire form, one line without the newline, that is UTF-8 whatever a file is called.
+
+        Raises:
+            ValueError: a number is not finite.
+        """
         envelope: dict[str, Any] = {
             "specversion": "1.0",
             "id": self.id,
@@ -222,7 +226,9 @@ class Event:
             "datacontenttype": "application/json",
             "data": asdict(self.data),
         }
-        return json.dumps(envelope, ensure_ascii=False, allow_nan=False)
+        line = json.dumps(envelope, ensure_ascii=False, allow_nan=False)
+        # Python keeps bytes of a name that are not UTF-8 as lone surrogates; JSON can escape them.
+        return line.encode(errors="backslashreplace").decode()
 
 
 def event_source(pipeline: str) -> str:

@@ -221,21 +221,19 @@ def import_(path: Path | None, file: Path, force: bool, passphrase_file: Path | 
     A person who is known under the same name gets what is new, and keeps their schedule. When the
     two do not look alike they may be two people: then nothing of that one is taken.
     """
-    from daemon.cards import find_card, read_card
     from daemon.errors import GalleryError
     from daemon.people import archive
     from daemon.people.matching import STRANGERS_APART
     from daemon.people.normalisation import stranger_distance
-    from daemon.vision.cards import EncoderCard
 
     try:
         raw = file.read_bytes()
     except OSError as error:
         raise GalleryError(f"{file}: cannot be read: {error.strerror}") from None
-    people = archive.read(raw, _passphrase(passphrase_file, confirm=False), str(file))
-    config, gallery = _open(path)
-    card = read_card(find_card(config.faces.encoder), EncoderCard)
+    card = _card(_config(path))
+    people = archive.read(raw, _passphrase(passphrase_file, confirm=False), str(file), card)
     apart = stranger_distance(card, STRANGERS_APART)
+    _, gallery = _open(path)
     with gallery:
         for each in people:
             click.echo(f"{each.name}: {archive.merge(gallery, each, force=force, apart=apart)}")
@@ -246,12 +244,17 @@ def counted(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
-def _open(path: Path | None) -> tuple[Config, Gallery]:
+def _config(path: Path | None) -> Config:
     from daemon.config import load_config
-    from daemon.people.gallery import open_gallery
 
     # `porter people --config FILE remove ada` is meant, too.
-    config = load_config(path or click.get_current_context().obj)
+    return load_config(path or click.get_current_context().obj)
+
+
+def _open(path: Path | None) -> tuple[Config, Gallery]:
+    from daemon.people.gallery import open_gallery
+
+    config = _config(path)
     return config, open_gallery(config.gallery)
 
 

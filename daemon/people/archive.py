@@ -23,6 +23,7 @@ from daemon.people.gallery import Gallery
 from daemon.people.records import Template, clean_name, name_key
 from daemon.people.schedule import ALWAYS, Schedule, parse_schedule
 from daemon.people.sealing import SealBroken, Sealer
+from daemon.vision.cards import EncoderCard
 
 FORMAT = "porter people"
 VERSION = 1
@@ -66,13 +67,14 @@ def export(gallery: Gallery, passphrase: str) -> bytes:
     return line.encode() + b"\n" + sealer.seal(json.dumps(people).encode(), line)
 
 
-def read(raw: bytes, passphrase: str, place: str) -> list[Exported]:
+def read(raw: bytes, passphrase: str, place: str, card: EncoderCard) -> list[Exported]:
     """The people in an archive.
 
     Args:
         raw: the whole file.
         passphrase: that it was made with.
         place: of the file, for messages.
+        card: of the encoder in use, whose templates must be as long as it makes them.
 
     Raises:
         GalleryError: it is no archive, of a newer version, the passphrase is wrong, or it is
@@ -88,7 +90,7 @@ def read(raw: bytes, passphrase: str, place: str) -> list[Exported]:
         people = json.loads(plain)
         if not isinstance(people, list):
             raise TypeError("no list of people")
-        return [
+        found = [
             Exported(
                 clean_name(each["name"]),
                 parse_schedule(each["schedule"]),
@@ -96,8 +98,12 @@ def read(raw: bytes, passphrase: str, place: str) -> list[Exported]:
             )
             for each in people
         ]
+        for each in found:
+            if not all(template.fits(card) for template in each.templates):
+                raise ValueError(f"a template of {each.name} is not of {card.dimension} numbers")
     except (ValueError, KeyError, TypeError) as error:
         raise GalleryError(f"{place}: not what this Porter understands: {error}") from None
+    return found
 
 
 def merge(gallery: Gallery, person: Exported, *, force: bool, apart: float) -> str:
@@ -152,6 +158,8 @@ def _look_different(new: Sequence[Template], known: Sequence[Template], apart: f
     """Whether no new template is near any known one of the same encoder, though there are some."""
     distances = [
         float(np.sum((one.vector - other.vector) ** 2))
+        if one.vector.shape == other.vector.shape
+        else np.inf
         for one in new
         for other in known
         if (one.role, other.role) == ("own", "own") and one.encoder == other.encoder

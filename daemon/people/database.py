@@ -1,7 +1,9 @@
 """Files of people: made whole, opened with care, and their failures in plain words.
 
-SQLite in WAL mode: the daemon reads while somebody enrols, and is never kept waiting. What is
-deleted is overwritten (`secure_delete`), and the journal is emptied after it.
+SQLite with a rollback journal, which is there only while something is written. At any other time
+the file alone is everything: it can be copied, and a copy can take its place, while the daemon
+runs. (A write-ahead log outlives the file that it belongs to, and is replayed into its successor.)
+What is deleted is overwritten (`secure_delete`); what the journal kept of it goes with the journal.
 """
 
 from __future__ import annotations
@@ -34,6 +36,12 @@ class Kind:
     """SQL that makes them; the first is `meta`, of names and values."""
     setting: str
     """With which a person says where it is."""
+    remedy: str
+    """What to do with a damaged one."""
+    check: bytes
+    """What a file holds, sealed, to tell whether a key is its own."""
+    check_context: tuple[str, ...]
+    """Where it is sealed to."""
 
 
 _META = """
@@ -48,6 +56,9 @@ GALLERY = Kind(
     application=0x506F7274,  # `Port`
     format=1,
     setting="gallery.path",
+    remedy="put a copy in its place, or move it away to start anew",
+    check=b"porter gallery",
+    check_context=("meta", "check"),
     tables=_META
     + """
 CREATE TABLE people (
@@ -88,6 +99,9 @@ VISITORS = Kind(
     application=0x506F7256,  # `PorV`
     format=1,
     setting="gallery.path, beside which it lies",
+    remedy="remove it to start anew",
+    check=b"porter visitors",
+    check_context=("visitors", "check"),
     tables=_META
     + """
 CREATE TABLE visitors (
@@ -103,7 +117,16 @@ CREATE INDEX visitors_taken ON visitors (taken);
 )
 
 
-def create(path: Path, meta: dict[str, bytes], kind: Kind = GALLERY) -> None:
+_SETTINGS = (
+    "journal_mode = DELETE",
+    "synchronous = EXTRA",  # whoever was removed stays so after a power cut
+    "foreign_keys = ON",
+    "secure_delete = ON",
+    "temp_store = MEMORY",
+)
+
+
+def create(path: Path, meta: dict[str, bytes], kind: Kind) -> None:
     """Make an empty file; one that another process makes at the same time stays.
 
     Args:
@@ -116,7 +139,7 @@ def create(path: Path, meta: dict[str, bytes], kind: Kind = GALLERY) -> None:
     """
     make_folder(path.parent)
     draft = drafted(path)
-    with plain_failures(path), plain_words(path):
+    with plain_failures(path), plain_words(path, kind):
         try:
             os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as database:
@@ -125,20 +148,19 @@ def create(path: Path, meta: dict[str, bytes], kind: Kind = GALLERY) -> None:
                 database.execute(f"PRAGMA application_id = {kind.application}")
                 database.execute(f"PRAGMA user_version = {kind.format}")
                 database.execute("COMMIT")
-                database.execute("PRAGMA journal_mode = WAL")
             settle(draft, path)
         finally:
-            for leftover in ("", "-wal", "-shm", "-journal"):
+            for leftover in ("", "-journal"):
                 draft.with_name(draft.name + leftover).unlink(missing_ok=True)
 
 
-def connect(path: Path, kind: Kind = GALLERY) -> sqlite3.Connection:
+def connect(path: Path, kind: Kind) -> sqlite3.Connection:
     """Open a file that is there. The connection is for one thread at a time.
 
     Raises:
         GalleryError: it is damaged, not of this kind, or of a newer format.
     """
-    with plain_words(path):
+    with plain_words(path, kind):
         # mode=rw: never makes an empty file in the place of one that has gone.
         database = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
@@ -159,7 +181,7 @@ def connect(path: Path, kind: Kind = GALLERY) -> sqlite3.Connection:
                     f"{path}: written by a newer Porter (format {version}, this one knows "
                     f"{kind.format}); update Porter"
                 )
-            for setting in ("foreign_keys = ON", "secure_delete = ON", "temp_store = MEMORY"):
+            for setting in _SETTINGS:
                 database.execute(f"PRAGMA {setting}")
         except BaseException:
             database.close()
@@ -181,42 +203,32 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def empty_journal(database: sqlite3.Connection) -> bool:
-    """Write the journal into the file and cut it to nothing; False while others read old pages."""
-    busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not busy
-
-
-def settle_journal(database: sqlite3.Connection) -> None:
-    """Write the journal into the file as far as possible now, so that it starts anew and stays
-    small, and a copy of the file alone is complete."""
-    with contextlib.suppress(sqlite3.Error):  # what is in the journal is safe
-        database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-
-
 @contextmanager
-def plain_words(path: Path) -> Iterator[None]:
+def plain_words(path: Path, kind: Kind) -> Iterator[None]:
     """Turn what SQLite says into one line with the file and what to do."""
     try:
         yield
     except sqlite3.Error as error:
         # What sqlite3 finds out itself has no code; it comes from contents that cannot be.
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        if extended == sqlite3.SQLITE_READONLY_DBMOVED:
+            raise GalleryError(f"{path}: has gone, or another file is in its place") from None
+        code = extended & 0xFF
         if code in _OUTPUT_FAILURES:
             raise OutputError(
                 f"{path}: {_OUTPUT_FAILURES[code]}, and try again; nothing was changed"
             ) from None
-        raise GalleryError(f"{path}: {_GALLERY_FAILURES.get(code, _DAMAGED)} ({error})") from None
+        damaged = f"damaged, or not a {kind.name}; {kind.remedy}"
+        raise GalleryError(f"{path}: {_GALLERY_FAILURES.get(code, damaged)} ({error})") from None
 
 
-_DAMAGED = "damaged, or not a gallery; put a copy in its place, or move it away to start anew"
 _OUTPUT_FAILURES = {
     sqlite3.SQLITE_FULL: "no space left on the disk; make room",
     sqlite3.SQLITE_IOERR: "cannot be written: look whether the disk is full or damaged",
     sqlite3.SQLITE_READONLY: "no permission to write: become who owns it",
 }
 _GALLERY_FAILURES = {
-    sqlite3.SQLITE_BUSY: f"another program has been writing for {PATIENCE_SECONDS:g} s; try again",
+    sqlite3.SQLITE_BUSY: f"another program has been using it for {PATIENCE_SECONDS:g} s; try again",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; does this user have permission?",
     sqlite3.SQLITE_PERM: "no permission",
 }

@@ -21,12 +21,11 @@ import numpy as np
 
 from daemon.errors import GalleryError, PersonError
 from daemon.paths import file_identity, state_directory
-from daemon.people import database
-from daemon.people.database import plain_words, settle_journal, transaction
+from daemon.people.database import GALLERY, plain_words, transaction
 from daemon.people.keys import Key, load_key
 from daemon.people.records import EncoderId, Person, Probe, Template, Vector, clean_name, name_key
 from daemon.people.schedule import ALWAYS, Schedule, parse_schedule
-from daemon.people.sealing import SealBroken, Sealer
+from daemon.people.sealed_database import SealedDatabase
 from daemon.people.settings import GalleryConfig
 from daemon.validation import suggest
 from daemon.vision.events import Quality
@@ -34,10 +33,6 @@ from daemon.vision.events import Quality
 MOST_PROBES = 200
 PROBE_DAYS = 7.0
 """Longer than this nobody says any more: that was not me."""
-_CHECK = b"porter gallery"
-_CHANGED = (
-    "was changed or damaged; put a copy of the gallery in its place, or move it away and enrol anew"
-)
 
 
 def gallery_path(settings: GalleryConfig) -> Path:
@@ -56,32 +51,13 @@ def open_gallery(settings: GalleryConfig) -> Gallery:
     return Gallery(path, load_key(settings.key, create=not path.exists()))
 
 
-class Gallery:
+class Gallery(SealedDatabase):
     """An open gallery, for one thread at a time."""
 
+    kind = GALLERY
+
     def __init__(self, path: Path, key: Key) -> None:
-        self.path = path
-        self._sealer = Sealer(key.secret)
-        if not path.exists():
-            check = self._sealer.seal(_CHECK, "meta", "check")
-            database.create(path, {"check": check, "revision": secrets.token_bytes(8)})
-        self._file = file_identity(path)
-        self._database = database.connect(path)
-        try:
-            self._check(key)
-        except BaseException:
-            self._database.close()
-            raise
-
-    def __enter__(self) -> Gallery:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        super().__init__(path, key, revision=secrets.token_bytes(8))
 
     def revision(self) -> bytes:
         """Differs after every change of people, templates, decoys or schedules, by whomever.
@@ -92,8 +68,10 @@ class Gallery:
         """
         if file_identity(self.path) != self._file:
             raise GalleryError(f"{self.path}: has gone, or another file is in its place")
-        (value,) = self._rows("SELECT value FROM meta WHERE name = 'revision'")[0]
-        return bytes(value)
+        rows = self._rows("SELECT value FROM meta WHERE name = 'revision'")
+        if not rows or not isinstance(rows[0][0], bytes):
+            raise self._changed("its revision")
+        return rows[0][0]
 
     def people(self, encoder: EncoderId | None = None) -> list[Person]:
         """Everybody, by name.
@@ -175,7 +153,7 @@ class Gallery:
         """
         assert templates, "nobody is enrolled without a template"
         name = clean_name(name)
-        with plain_words(self.path), self._change():
+        with plain_words(self.path, GALLERY), self._change():
             id = self._find(name)
             if id is None:
                 id = secrets.token_hex(8)
@@ -200,7 +178,7 @@ class Gallery:
         Raises:
             PersonError: nobody has this name.
         """
-        with plain_words(self.path), self._change():
+        with plain_words(self.path, GALLERY), self._change():
             self._insert(self._identify(name), replace(decoy, role="decoy"))
 
     def remove_decoys(self, name: str) -> int:
@@ -209,14 +187,11 @@ class Gallery:
         Raises:
             PersonError: nobody has this name.
         """
-        with plain_words(self.path):
-            with self._change():
-                removed = self._database.execute(
-                    "DELETE FROM templates WHERE person = ? AND role = 'decoy'",
-                    (self._identify(name),),
-                ).rowcount
-            self._erase()
-        return removed
+        with plain_words(self.path, GALLERY), self._change():
+            return self._database.execute(
+                "DELETE FROM templates WHERE person = ? AND role = 'decoy'",
+                (self._identify(name),),
+            ).rowcount
 
     def set_schedule(self, name: str, schedule: Schedule) -> None:
         """When a person may come in.
@@ -224,7 +199,7 @@ class Gallery:
         Raises:
             PersonError: nobody has this name.
         """
-        with plain_words(self.path), self._change():
+        with plain_words(self.path, GALLERY), self._change():
             self._set_schedule(self._identify(name), schedule)
 
     def remove(self, name: str) -> None:
@@ -232,27 +207,21 @@ class Gallery:
 
         Raises:
             PersonError: nobody has this name.
-            GalleryError: erased, but another program keeps a copy in the journal for now.
         """
-        with plain_words(self.path):
-            with self._change():
-                id = self._identify(name)
-                self._database.execute("DELETE FROM people WHERE id = ?", (id,))
-            self._erase()
+        with plain_words(self.path, GALLERY), self._change():
+            self._database.execute("DELETE FROM people WHERE id = ?", (self._identify(name),))
 
     def replace(self, stored: Sequence[Template], made: Sequence[Template]) -> None:
         """Put templates of another encoder in the place of stored ones, all or none.
 
         Those whose person was removed meanwhile are not made again.
         """
-        with plain_words(self.path):
-            with self._change():
-                for old, new in zip(stored, made, strict=True):
-                    for (person,) in self._database.execute(
-                        "DELETE FROM templates WHERE id = ? RETURNING person", (old.id,)
-                    ).fetchall():
-                        self._insert(person, replace(new, created=old.created))
-            self._erase()
+        with plain_words(self.path, GALLERY), self._change():
+            for old, new in zip(stored, made, strict=True):
+                for (person,) in self._database.execute(
+                    "DELETE FROM templates WHERE id = ? RETURNING person", (old.id,)
+                ).fetchall():
+                    self._insert(person, replace(new, created=old.created))
 
     def remember(
         self,
@@ -275,7 +244,7 @@ class Gallery:
             taken: when, as of :func:`time.time`; None is now.
         """
         now = time.time()
-        with plain_words(self.path), transaction(self._database):
+        with plain_words(self.path, GALLERY), transaction(self._database):
             id = self._find(person)
             if id is not None:
                 self._database.execute(
@@ -319,10 +288,8 @@ class Gallery:
             OutputError: the file cannot be written; nothing was changed.
             GalleryError: another program has been writing for long.
         """
-        with plain_words(self.path):
-            with transaction(self._database):
-                yield
-            settle_journal(self._database)
+        with plain_words(self.path, GALLERY), transaction(self._database):
+            yield
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -331,35 +298,6 @@ class Gallery:
             yield
             self._database.execute(
                 "UPDATE meta SET value = ? WHERE name = 'revision'", (secrets.token_bytes(8),)
-            )
-        if not self._database.in_transaction:
-            settle_journal(self._database)
-
-    def _erase(self) -> None:
-        """Leave no trace in the journal of what was deleted."""
-        deadline = time.monotonic() + database.PATIENCE_SECONDS
-        while not database.empty_journal(self._database):
-            if time.monotonic() > deadline:
-                raise GalleryError(
-                    f"{self.path}: erased, but another program still holds a copy in the journal "
-                    f"({self.path.name}-wal); it goes when that program ends"
-                )
-            time.sleep(0.05)
-
-    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with plain_words(self.path):
-            return self._database.execute(query, values).fetchall()
-
-    def _check(self, key: Key) -> None:
-        rows = self._rows("SELECT value FROM meta WHERE name = 'check'")
-        try:
-            right = bool(rows) and self._sealer.open(rows[0][0], "meta", "check") == _CHECK
-        except SealBroken:
-            right = False
-        if not right:
-            raise GalleryError(
-                f"{self.path}: the key {key.path} does not fit this gallery; "
-                "put back the key that it was made with"
             )
 
     def _identities(self) -> list[tuple[str, str]]:
@@ -372,7 +310,7 @@ class Gallery:
         for id, sealed in self._rows("SELECT id, name FROM people WHERE name_digest = ?", digest):
             if name_key(self._text(sealed, "people", id, "name")) == name_key(name):
                 return str(id)
-            raise GalleryError(f"{self.path}: a name {_CHANGED}")
+            raise self._changed("a name")
         return None
 
     def _identify(self, name: str) -> str:
@@ -435,12 +373,6 @@ class Gallery:
 
     def _text(self, sealed: bytes, *context: str) -> str:
         return self._open(sealed, "a person", *context).decode()
-
-    def _open(self, sealed: bytes, what: str, *context: str) -> bytes:
-        try:
-            return self._sealer.open(sealed, *context)
-        except SealBroken:
-            raise GalleryError(f"{self.path}: {what} {_CHANGED}") from None
 
 
 def _hint(name: str, everybody: Sequence[Person]) -> str:

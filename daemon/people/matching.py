@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from daemon.errors import GalleryError
 from daemon.people.normalisation import (
     UNRELATED,
     CohortNorm,
@@ -57,7 +58,15 @@ def make_matcher(
     Raises:
         ConfigError: the card has no threshold for the false match rate that is asked for.
         ModelError: the encoder's cohort is damaged.
+        GalleryError: a template is longer or shorter than the encoder makes them.
     """
+    for each in templates:
+        if not each.fits(card):
+            raise GalleryError(
+                f"a template of {each.person} has {len(each.vector)} numbers, and the encoder "
+                f"{card.name} makes {card.dimension}: porter people remove '{each.person}', "
+                "and enrol anew"
+            )
     norm = make_norm(card)
     usual = NORMALISED_MARGIN if norm else DISTANCE_MARGIN
     margin = usual if settings.margin is None else settings.margin

@@ -57,6 +57,10 @@ class Template:
     person: str = ""
     """Name; empty until it is stored."""
 
+    def fits(self, card: EncoderCard) -> bool:
+        """Whether it is as long as the encoder of a card makes them, or by another encoder."""
+        return self.encoder.sha256 != card.sha256 or len(self.vector) == card.dimension
+
 
 @dataclass(frozen=True, slots=True)
 class Person:

@@ -8,10 +8,7 @@ stays known.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
-import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +18,7 @@ import numpy.typing as npt
 
 from daemon.errors import OutputError, PorterError
 from daemon.people.gallery import Gallery, open_gallery
+from daemon.people.keeper import Keeper
 from daemon.people.matching import Match, Matcher, make_matcher
 from daemon.people.records import EncoderId, name_key
 from daemon.people.schedule import Schedule
@@ -57,7 +55,6 @@ class Roster:
             ConfigError: the encoder has no threshold for the false match rate that is asked for.
             ModelError: the encoder's cohort is damaged.
         """
-        self._settings = gallery
         self._faces = faces
         self._card = encoder
         self._threshold = encoder.threshold(faces.fmr)
@@ -65,11 +62,16 @@ class Roster:
         self._nobody = _Known(make_matcher([], encoder, faces), {}, {})
         with open_gallery(gallery) as opened:
             # First the revision: a change while it is read is read again.
-            self._revision = opened.revision()
+            self._revision: bytes | None = opened.revision()
             self._known = self._read(opened)
-        self._chores: queue.SimpleQueue[tuple[str, str, Array, float] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._keep, name="keep the gallery", daemon=True)
-        self._thread.start()
+        self._keeper = Keeper(
+            "keep the gallery",
+            lambda _: open_gallery(gallery),
+            self._keep,
+            self._forget,
+            LOOK_SECONDS,
+        )
+        self._keeper.start()
 
     @property
     def count(self) -> int:
@@ -97,6 +99,7 @@ class Roster:
         schedule = self._known.schedules.get(person)
         if schedule is None:
             return "is not enrolled any more"
+        time.tzset()  # or the zone stays that of the start, whatever the machine's is by now
         return schedule.allows(datetime.now())
 
     def resolve(self, identity: str) -> str | None:
@@ -105,12 +108,12 @@ class Roster:
 
     def remember(self, event: str, person: str, probe: Array) -> None:
         """Keep the probe of an event for a while, in case it was a mistake. Returns at once."""
-        self._chores.put((event, person, probe.copy(), time.time()))
+        if not self._keeper.put((event, person, probe.copy(), time.time())):
+            log.warning("the disk is too slow; `porter people not` will not know event %s", event)
 
     def close(self) -> None:
         """Write what waits, and let go of the gallery."""
-        self._chores.put(None)
-        self._thread.join(2.0)
+        self._keeper.close()
 
     @property
     def _matcher(self) -> Matcher:
@@ -119,38 +122,23 @@ class Roster:
         matcher.threshold = self._threshold
         return matcher
 
-    def _keep(self) -> None:
-        gallery: Gallery | None = None
-        trouble = ""
-        while True:
-            probe: tuple[str, str, Array, float] | None = None
-            with contextlib.suppress(queue.Empty):
-                probe = self._chores.get(timeout=LOOK_SECONDS)
-                if probe is None:
-                    break
-            try:
-                gallery = gallery or open_gallery(self._settings)
-                if probe is not None:
-                    self._write(gallery, *probe)
-                if trouble or gallery.revision() != self._revision:
-                    # First the revision: a change while it is read is read again.
-                    self._revision = gallery.revision()
-                    self._known = self._read(gallery)
-                    log.info("the gallery has changed: %d people known", self.count)
-                trouble = ""
-            except PorterError as error:
-                if gallery is not None:
-                    gallery.close()
-                    gallery = None
-                full = isinstance(error, OutputError)
-                if str(error) != trouble:
-                    trouble = str(error)
-                    known = "who is known stays known" if full else "nobody is known"
-                    log.error("%s; %s until it can be read", error, known)
-                if not full:
-                    self._known = self._nobody
-        if gallery is not None:
-            gallery.close()
+    def _keep(self, gallery: Gallery, probe: tuple[str, str, Array, float] | None) -> None:
+        """Write a probe if there is one, and read what has changed."""
+        if probe is not None:
+            self._write(gallery, *probe)
+        # First the revision: a change while it is read is read again.
+        revision = gallery.revision()
+        if revision != self._revision:
+            self._known = self._read(gallery)
+            self._revision = revision
+            log.info("the gallery has changed: %d people known", self.count)
+
+    def _forget(self, error: Exception) -> str:
+        """Know nobody until the gallery is read again, unless only the disk is full."""
+        if isinstance(error, OutputError):
+            return "who is known stays known until it can be read"
+        self._known, self._revision = self._nobody, None
+        return "nobody is known until it can be read"
 
     def _write(
         self, gallery: Gallery, event: str, person: str, vector: Array, taken: float

@@ -42,7 +42,8 @@ class Sealer:
         """
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(context))
-        except (InvalidTag, ValueError):
+        except (InvalidTag, ValueError, TypeError, AttributeError):
+            # SQLite keeps a number or a text in any column: what is no bytes was not sealed.
             raise SealBroken from None
 
     def digest(self, text: str) -> bytes:

@@ -15,17 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from daemon.errors import GalleryError
-from daemon.people import database
 from daemon.people.database import VISITORS, plain_words, transaction
 from daemon.people.gallery import gallery_path
 from daemon.people.keys import Key, load_key
 from daemon.people.records import EncoderId, Vector
-from daemon.people.sealing import SealBroken, Sealer
+from daemon.people.sealed_database import SealedDatabase
 from daemon.people.settings import GalleryConfig, VisitorsConfig
 
 DAY_SECONDS = 86_400.0
-_CHECK = b"porter visitors"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,32 +52,14 @@ def open_visitors(gallery: GalleryConfig, settings: VisitorsConfig) -> Visitors:
     return Visitors(visitors_path(gallery), load_key(gallery.key, create=not there), settings)
 
 
-class Visitors:
+class Visitors(SealedDatabase):
     """The open file, for one thread at a time."""
 
+    kind = VISITORS
+
     def __init__(self, path: Path, key: Key, settings: VisitorsConfig) -> None:
-        self.path = path
+        super().__init__(path, key)
         self._settings = settings
-        self._sealer = Sealer(key.secret)
-        if not path.exists():
-            check = self._sealer.seal(_CHECK, "visitors", "check")
-            database.create(path, {"check": check}, VISITORS)
-        self._database = database.connect(path, VISITORS)
-        try:
-            self._check(key)
-        except BaseException:
-            self._database.close()
-            raise
-
-    def __enter__(self) -> Visitors:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
 
     def keep(self, vector: Vector, encoder: EncoderId, taken: float) -> None:
         """Keep a face, and erase what is too old or too much.
@@ -94,7 +73,7 @@ class Visitors:
         sealed = self._sealer.seal(
             np.ascontiguousarray(vector, "<f4").tobytes(), "visitors", id, encoder.sha256
         )
-        with plain_words(self.path), transaction(self._database):
+        with plain_words(self.path, VISITORS), transaction(self._database):
             self._database.execute(
                 "INSERT INTO visitors VALUES (?, ?, ?, ?, ?, ?)",
                 (id, encoder.name, encoder.version, encoder.sha256, sealed, taken),
@@ -116,16 +95,13 @@ class Visitors:
         Raises:
             GalleryError: something in the file was changed without the key, or is damaged.
         """
-        with plain_words(self.path):
-            rows = self._database.execute(
-                "SELECT id, vector, taken FROM visitors WHERE model_sha256 = ? AND taken >= ?"
-                " ORDER BY taken, rowid",
-                (encoder.sha256, time.time() - self._settings.keep_days * DAY_SECONDS),
-            ).fetchall()
-        return [
-            Seen(id, np.frombuffer(self._open(sealed, id, encoder), "<f4"), taken)
-            for id, sealed, taken in rows
-        ]
+        rows = self._rows(
+            "SELECT id, vector, taken FROM visitors WHERE model_sha256 = ? AND taken >= ?"
+            " ORDER BY taken, rowid",
+            encoder.sha256,
+            time.time() - self._settings.keep_days * DAY_SECONDS,
+        )
+        return [Seen(id, self._vector(sealed, id, encoder), taken) for id, sealed, taken in rows]
 
     def forget(self, ids: Sequence[str] | None = None) -> int:
         """Erase some, or everything, for good; how many that was."""
@@ -134,32 +110,11 @@ class Visitors:
         return sum(self._delete("id = ?", each) for each in ids)
 
     def _delete(self, condition: str, *values: object) -> int:
-        with plain_words(self.path):
-            with transaction(self._database):
-                count = self._database.execute(
-                    f"DELETE FROM visitors WHERE {condition}", values
-                ).rowcount
-            # What is deleted is overwritten; the journal must not keep it either.
-            database.empty_journal(self._database)
-        return count
+        with plain_words(self.path, VISITORS), transaction(self._database):
+            return self._database.execute(
+                f"DELETE FROM visitors WHERE {condition}", values
+            ).rowcount
 
-    def _check(self, key: Key) -> None:
-        with plain_words(self.path):
-            row = self._database.execute("SELECT value FROM meta WHERE name = 'check'").fetchone()
-        try:
-            right = row is not None and self._sealer.open(row[0], "visitors", "check") == _CHECK
-        except SealBroken:
-            right = False
-        if not right:
-            raise GalleryError(
-                f"{self.path}: the key {key.path} does not fit these visitors; put back the key "
-                "that they were kept with, or remove the file"
-            )
-
-    def _open(self, sealed: bytes, id: str, encoder: EncoderId) -> bytes:
-        try:
-            return self._sealer.open(sealed, "visitors", id, encoder.sha256)
-        except SealBroken:
-            raise GalleryError(
-                f"{self.path}: was changed or damaged; porter visitors forget --all, or remove it"
-            ) from None
+    def _vector(self, sealed: bytes, id: str, encoder: EncoderId) -> Vector:
+        raw = self._open(sealed, "a visitor", "visitors", id, encoder.sha256)
+        return np.frombuffer(raw, "<f4")

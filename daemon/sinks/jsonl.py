@@ -11,16 +11,25 @@ from pathlib import Path
 
 from daemon.errors import OutputError
 from daemon.events import Event
+from daemon.sinks.writer import Writer
+
+OPEN_SECONDS = 2.0
+"""How long a file may take to open; a reload keeps the door waiting for it."""
 
 
 class JsonLines:
-    """One event a line. A line is written whole; what a full disk cut short is taken back."""
+    """One event a line. A line is written whole; what a full disk cut short is taken back.
+
+    A pipe or a terminal says when it takes more. A file does not, and its file system can hang: a
+    thread writes it, and events wait on the bus, which counts those that are lost.
+    """
 
     def __init__(self, name: str, descriptor: int, *, owned: bool) -> None:
         self.name = name
         self._descriptor = descriptor
         self._owned = owned
-        self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._writer = Writer(f"write {name}") if regular else None
 
     async def send(self, event: Event) -> None:
         """Write one line.
@@ -30,8 +39,8 @@ class JsonLines:
         """
         line = memoryview(event.to_json().encode() + b"\n")
         try:
-            if self._regular:
-                self._write_whole(line)
+            if self._writer:
+                await asyncio.wrap_future(self._writer.submit(lambda: self._write_whole(line)))
                 return
             while line:
                 # A pipe or terminal that is ready takes this much without blocking the loop.
@@ -44,8 +53,12 @@ class JsonLines:
         """Nothing waits here."""
 
     async def close(self) -> None:
-        """Close the file; standard output stays open."""
-        if self._owned:
+        """Close the file, after what is being written; standard output stays open."""
+        if self._writer:
+            if self._owned:
+                self._writer.submit(lambda: os.close(self._descriptor))
+            self._writer.end()
+        elif self._owned:
             os.close(self._descriptor)
 
     def _write_whole(self, line: memoryview) -> None:
@@ -86,12 +99,18 @@ def open_file(path: Path) -> JsonLines:
     Raises:
         OutputError: it cannot be opened for writing.
     """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    opener = Writer("open events.path")
+    opened = opener.submit(lambda: JsonLines(str(path), os.open(path, flags, 0o640), owned=True))
+    opener.end()
     try:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(path, flags, 0o640)
+        return opened.result(OPEN_SECONDS)
+    except TimeoutError:
+        raise OutputError(
+            f"events.path: {path}: not open after {OPEN_SECONDS:g} s; its file system hangs"
+        ) from None
     except OSError as error:
         raise OutputError(f"events.path: {path}: {_reason(error)}") from None
-    return JsonLines(str(path), descriptor, owned=True)
 
 
 def _reason(error: OSError) -> str:

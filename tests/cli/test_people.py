@@ -8,18 +8,21 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from daemon.cards import find_card, read_card
 from daemon.people import archive
 from daemon.people.enrolment import Rejected, single
 from daemon.people.gallery import open_gallery
 from daemon.people.records import EncoderId
 from daemon.people.settings import GalleryConfig
+from daemon.vision.cards import EncoderCard
 from daemon.vision.examination import Examined
 from daemon.vision.face import Face
 from tests.cli.conftest import Place
 from tests.faces import draw
-from tests.people.people import vector
+from tests.people.people import template, vector
 from tests.people.test_gallery import QUALITY
 from tests.vision.pictures import write_video
 
@@ -414,6 +417,21 @@ def test_what_is_wrong_with_an_archive_is_one_line(place: Place, secret: Path) -
         assert said in tried(json.dumps(header | changes).encode() + b"\n" + sealed)
     moved = json.dumps(header | {"note": "x"}).encode() + b"\n" + sealed
     assert "wrong passphrase, or the file is damaged" in tried(moved)
+
+
+def test_a_template_of_another_length_is_not_imported(place: Place, secret: Path) -> None:
+    place.enrol("Ada", 1)
+    encoder = EncoderId.of(read_card(find_card("face"), EncoderCard))
+    everybody = np.array([1], np.float32)
+    file = place.folder / "people.porter"
+    with open_gallery(GalleryConfig()) as gallery:
+        gallery.enrol("Bob", [template(vector=everybody, encoder=encoder)])
+        assert place("people", "export", file, "--passphrase-file", secret).code == 0
+        gallery.remove("Bob")
+    said = place("people", "import", file, "--passphrase-file", secret)
+    assert said.code == 77
+    assert f"{file}: not what this Porter understands: a template of Bob is not of 128" in said.err
+    assert [each["name"] for each in listed(place)] == ["Ada"]
 
 
 def test_a_key_that_others_can_read_stops_every_command(place: Place) -> None:

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.cards import find_card, read_card
 from daemon.errors import GalleryError
 from daemon.people import archive
 from daemon.people.schedule import parse_schedule
 from daemon.people.sealing import Sealer
+from daemon.vision.cards import EncoderCard
 from tests.people.people import gallery_in, template
 
 HEADER = {
@@ -24,6 +26,7 @@ HEADER = {
     "p": 1,
     "salt": "00",
 }
+CARD = read_card(find_card("face"), EncoderCard)
 simple = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 
 
@@ -36,7 +39,7 @@ def sealed(plain: bytes) -> bytes:
 def tried(raw: bytes) -> str:
     """The one line that is said."""
     with pytest.raises(GalleryError, match=r"^people\.porter: ") as raised:
-        archive.read(raw, "secret", "people.porter")
+        archive.read(raw, "secret", "people.porter", CARD)
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
@@ -47,7 +50,7 @@ def test_what_was_exported_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
         gallery.enrol("Ada", [template(1), template(2, picture=b"jpeg")], parse_schedule("mon"))
         gallery.add_decoy("Ada", template(3))
         raw = archive.export(gallery, "secr\u00e9t")
-    (ada,) = archive.read(raw, "secre\u0301t", "x")  # the same letters, composed another way
+    (ada,) = archive.read(raw, "secre\u0301t", "x", CARD)  # the same letters, composed another way
     assert (ada.name, str(ada.schedule)) == ("Ada", "mon 00:00-24:00")
     assert sorted(each.role for each in ada.templates) == ["decoy", "own", "own"]
     assert [each.picture for each in ada.templates if each.picture] == [b"jpeg"]

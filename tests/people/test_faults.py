@@ -102,7 +102,7 @@ def test_a_program_that_writes_for_too_long_is_one_line(
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.2)
     gallery, other = gallery_in(tmp_path), gallery_in(tmp_path)
     other._database.execute("BEGIN IMMEDIATE")
-    with pytest.raises(GalleryError, match="another program has been writing") as raised:
+    with pytest.raises(GalleryError, match="another program has been using it") as raised:
         gallery.enrol("Ada", [template(1)])
     assert "\n" not in str(raised.value)
     other._database.execute("ROLLBACK")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import sqlite3
 import stat
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -149,9 +151,39 @@ def test_a_gallery_that_was_exchanged_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "copy").replace(gallery.path)
     with pytest.raises(GalleryError, match="another file is in its place"):
         gallery.revision()
+    with pytest.raises(GalleryError, match="another file is in its place"):
+        gallery.enrol("Ada", [template(1)])
     gallery.path.unlink()
     with pytest.raises(GalleryError, match="has gone"):
         gallery.revision()
+
+
+@pytest.mark.parametrize("put", [shutil.copyfile, os.replace])
+def test_a_copy_takes_the_place_of_a_gallery_in_use(
+    tmp_path: Path, put: Callable[[Path, Path], object]
+) -> None:
+    gallery, other = gallery_in(tmp_path), gallery_in(tmp_path)
+    gallery.enrol("Ada", [template(1)])
+    shutil.copyfile(gallery.path, tmp_path / "copy")
+    for number in range(6):
+        gallery.enrol(f"person {number}", [template(number, n) for n in range(4)])
+        other.templates()
+    put(tmp_path / "copy", gallery.path)
+    with gallery_in(tmp_path) as again:
+        assert [each.name for each in again.people()] == ["Ada"]
+        again.enrol("Bob", [template(2)])
+        assert len(again.templates()) == 2
+        assert again._database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_gallery_with_a_write_ahead_log_gets_rid_of_it(tmp_path: Path) -> None:
+    gallery_in(tmp_path).close()
+    with sqlite3.connect(tmp_path / "gallery.db") as raw:
+        raw.execute("PRAGMA journal_mode = WAL")
+    raw.close()
+    with gallery_in(tmp_path) as gallery:
+        gallery.enrol("Ada", [template(1)])
+        assert [each.name for each in tmp_path.glob("gallery.db*")] == ["gallery.db"]
 
 
 # Probes
@@ -335,9 +367,10 @@ def test_a_reader_that_holds_on_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     gallery.enrol("Ada", [template(1)])
     other._database.execute("BEGIN")
     other.people()
-    with pytest.raises(GalleryError, match="still holds a copy in the journal"):
+    with pytest.raises(GalleryError, match="another program has been using it"):
         gallery.remove("Ada")
     other._database.execute("COMMIT")
+    gallery.remove("Ada")
     assert gallery.people() == []
 
 
@@ -432,11 +465,11 @@ def test_what_root_makes_belongs_to_the_owner_of_the_folder(tmp_path: Path, monk
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     os.chown(tmp_path, 12345, 12345)
-    with open_gallery(GalleryConfig()) as gallery:
+    with open_gallery(GalleryConfig()) as gallery, gallery.alone():
         gallery.enrol("Ada", [template(1)])
         owners = {each.name: each.stat().st_uid for each in tmp_path.iterdir()}
     assert set(owners.values()) == {12345}
-    assert set(owners) >= {"gallery.db", "gallery.db-wal", "gallery.key"}
+    assert set(owners) >= {"gallery.db", "gallery.db-journal", "gallery.key"}
 
 
 def test_templates_come_person_by_person(gallery: Gallery) -> None:

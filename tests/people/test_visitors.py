@@ -87,7 +87,7 @@ def test_the_oldest_make_room(tmp_path: Path) -> None:
 
 def test_another_key_opens_nothing(tmp_path: Path) -> None:
     visitors_in(tmp_path).close()
-    with pytest.raises(GalleryError, match="does not fit these visitors"):
+    with pytest.raises(GalleryError, match="does not fit this file of visitors"):
         Visitors(tmp_path / "visitors.db", Key(b"x" * 32, tmp_path / "other"), VisitorsConfig())
 
 
@@ -112,7 +112,7 @@ def other_file(path: Path) -> None:
 
 def the_gallery(path: Path) -> None:
     path.unlink()
-    database.create(path, {})
+    database.create(path, {}, database.GALLERY)
 
 
 def newer(path: Path) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from daemon.bus import QUEUE_EVENTS, Bus
 from daemon.errors import OutputError
 from daemon.events import AudioLost, Event, rfc3339
+from daemon.sinks import jsonl
 from daemon.sinks.jsonl import JsonLines, open_file
+from tests.faces import draw, write_picture
 from tests.runtime.process import PORTER, Daemon, configuration, events, porter
 from tests.sounds import HIGH, LOW, s16le, scene, write
 
@@ -31,6 +37,48 @@ def test_a_file_gets_the_same_events_as_standard_output(
     done = porter("run", "--config", config, "--file", sound, "--fast", environment=environment)
     assert done.returncode == 0
     assert log.read_text() == '{"an": "earlier run"}\n' + done.stdout
+
+
+def test_a_name_that_is_not_utf_8_costs_no_event(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    write_picture(tmp_path / "nobody.png", draw()).rename(folder / "nobody.png")
+    config = configuration(tmp_path / "config.yaml", audio={"enabled": False})
+    done = porter("run", "--config", config, "--camera", folder, "--fast", environment=environment)
+    assert done.returncode == 0, done.stderr
+    found = events(done.stdout)
+    assert (found[0]["type"], found[-1]["type"]) == ("porter.started", "porter.stopped")
+    assert folder.name in found[0]["data"]["camera"]
+
+
+class Odd:
+    """A sink with a mistake in it."""
+
+    name = "odd"
+
+    async def send(self, event: Event) -> None:
+        raise LookupError("no such thing")
+
+    async def drain(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def test_a_mistake_in_a_sink_is_no_silence(caplog: pytest.LogCaptureFixture) -> None:
+    said: list[OutputError] = []
+
+    async def run() -> None:
+        bus = Bus(failed=said.append)
+        bus.add(Odd())
+        for _ in range(3):
+            bus.publish(lost("x"))
+        await bus.close(1)
+
+    asyncio.run(run())
+    assert [str(each) for each in said] == ["odd: LookupError: no such thing"]
+    assert "odd cannot go on" in caplog.text
 
 
 @pytest.fixture
@@ -131,7 +179,10 @@ def test_a_reader_that_sleeps_delays_neither_the_sound_nor_the_end(
     assert process.wait(30) == 0
     assert time.monotonic() - began < 20
     assert process.stderr is not None
-    assert "standard output did not finish in time" in process.stderr.read().decode()
+    assert re.search(
+        r"standard output did not finish in time: \d+ events dropped",
+        process.stderr.read().decode(),
+    )
     process.stderr.close()
     with os.fdopen(read, "rb") as pipe:
         lines = pipe.read().decode().splitlines(keepends=True)
@@ -170,3 +221,82 @@ def test_a_line_that_the_disk_cuts_short_is_taken_back(small_disk: Path) -> None
     asyncio.run(send())
     (line,) = (small_disk / "events.jsonl").read_text().splitlines()
     assert json.loads(line)["data"]["reason"] == "short"
+
+
+def test_a_file_that_hangs_holds_up_its_own_sink_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = tmp_path / "events.jsonl"
+    thaw = threading.Event()
+    write = os.write
+
+    def hang(descriptor: int, raw: memoryview) -> int:
+        if raw[-1:] == b"\n":
+            thaw.wait(5)
+            thaw.set()
+        return write(descriptor, raw)
+
+    async def run() -> None:
+        bus = Bus(failed=lambda error: pytest.fail(str(error)))
+        bus.add(open_file(log))
+        began = time.monotonic()
+        for number in range(QUEUE_EVENTS + 100):
+            bus.publish(lost(str(number)))
+            await asyncio.sleep(0)
+        assert time.monotonic() - began < 2
+        thaw.set()
+        await bus.close(5)
+
+    monkeypatch.setattr(os, "write", hang)
+    asyncio.run(run())
+    reasons = [int(each["data"]["reason"]) for each in events(log.read_text())]
+    assert len(reasons) >= QUEUE_EVENTS
+    assert reasons == list(range(len(reasons)))
+    assert f"{log} is too slow: 64 events dropped" in caplog.text
+
+
+def test_a_file_that_hangs_when_it_is_opened_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thaw = threading.Event()
+    monkeypatch.setattr(jsonl, "OPEN_SECONDS", 0.1)
+    monkeypatch.setattr(os, "open", lambda *_: thaw.wait(10))
+    with pytest.raises(OutputError, match=r"events\.path: .*: not open after 0\.1 s"):
+        open_file(tmp_path / "events.jsonl")
+    thaw.set()
+
+
+@pytest.fixture
+def freezer(tmp_path: Path) -> Iterator[Path]:
+    """A file system that can be frozen."""
+    image, folder = tmp_path / "disk.img", tmp_path / "freezer"
+    folder.mkdir()
+    image.write_bytes(b"")
+    os.truncate(image, 2_000_000)
+    for command in (["mkfs.ext4", "-q", str(image)], ["mount", "-o", "loop", image, folder]):
+        if os.geteuid() != 0 or not shutil.which(str(command[0])):
+            pytest.skip("needs root and ext4, to freeze a file system")
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("cannot mount a file system here")
+    yield folder
+    subprocess.run(["fsfreeze", "-u", folder], capture_output=True, check=False)
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_the_door_does_not_wait_for_a_file_system_that_hangs(
+    start: Callable[..., Daemon], environment: dict[str, str], tmp_path: Path, freezer: Path
+) -> None:
+    log = freezer / "events.jsonl"
+    config = configuration(tmp_path / "config.yaml", events={"path": str(log)})
+    daemon = start("--config", config, "--pipe")
+    daemon.feed(s16le(scene(1)))
+    daemon.wait_for("porter.started")
+    subprocess.run(["fsfreeze", "-f", freezer], check=True)
+    for _ in range(2):
+        daemon.feed(s16le(scene(1, {0.3: LOW})))
+        daemon.wait_for("porter.wake.detected")
+        assert porter("lock", environment=environment).returncode == 0
+    assert log.read_text().count("\n") < len(daemon.seen)
+    subprocess.run(["fsfreeze", "-u", freezer], check=True)
+    assert daemon.stop()[0] == 0
+    assert events(log.read_text()) == daemon.seen
