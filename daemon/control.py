@@ -310,7 +310,9 @@ def _peer(writer: asyncio.StreamWriter) -> Peer:
 
 
 async def _answer(writer: asyncio.StreamWriter, answer: Result) -> None:
-    writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
+    # A name of a file may be no UTF-8; what stands for its bytes is written as JSON escapes.
+    line = json.dumps(answer, ensure_ascii=False).encode(errors="backslashreplace")
+    writer.write(line + b"\n")
     await asyncio.wait_for(writer.drain(), WRITE_PATIENCE)
 
 

@@ -136,12 +136,14 @@ def enroll(
         few = f"{counted(len(takes), 'recording')} accepted, at least {needed} are needed"
         raise SourceError(f"{name}: not enrolled: {few}")
     word = enroller.word(name, takes)
+    neighbour, score = enroller.neighbour(name, takes)
     store = open_store()
     for other in store.names():
         _warn_of_rival(enroller, takes, name, other)
     store.put(word, [_wav(each) for each in takes] if keep else [])
     if as_json:
         facts: dict[str, Any] = word.model_dump(mode="json", exclude={"templates"})
+        facts["neighbour"] = {"word": neighbour, "score": round(score, 4)}
         facts["rejected"] = [
             {"source": each.source, "reason": each.reason, "message": each.message}
             for each in faults
@@ -155,6 +157,8 @@ def enroll(
         )
     if len(takes) < TAKES:
         click.echo("  three takes, each a little different, are heard better", err=True)
+    if score >= enroller.threshold:
+        click.echo(f"  sounds like {neighbour!r}, which may be taken for it", err=True)
     click.echo("  a running daemon takes it over when it is told to reload", err=True)
 
 

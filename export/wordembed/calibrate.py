@@ -13,16 +13,18 @@ import numpy.typing as npt
 import torch
 
 from daemon.audio.features import STEP_SECONDS
+from daemon.audio.words.enrolment import AFTER_END
 from daemon.audio.words.likeness import Scale
 from export.wordembed.examples import Examples
 from export.wordembed.model import WordEncoder
 
 ENROLLED = 3
 """Examples that a word is enrolled with."""
-SHIFTS = (0, 1, 2)
-"""Steps after the end of a word over which a template is the mean, as in the daemon."""
-FALSE_WINDOWS_PER_HOUR = 0.5
-"""Windows of other sounds that may reach the threshold, in an hour of mixtures, for one word."""
+FALSE_WINDOWS_PER_HOUR = 1.0
+"""Windows of other sounds that may reach the threshold, in an hour of mixtures, for one word.
+
+Mixtures are dense in words: what a door hears in an hour holds far fewer that sound like it.
+"""
 TYPICAL = 0.95
 """Score of the median example of a word."""
 MOST_OTHERS = 40_000
@@ -52,25 +54,32 @@ def calibrate(encoder: WordEncoder, examples: Examples, cohort: Array, seed: int
         seed: of the draw of examples.
     """
     scale, rng = Scale(cohort), np.random.default_rng(seed)
-    templates, genuine, pairs = [], [], []
+    templates, said, genuine, pairs = [], [], [], []
     for word in np.unique(examples.words):
         own = rng.permutation(np.flatnonzero(examples.words == word))
         if len(own) <= ENROLLED:
             continue
-        vectors = np.stack([_embed(encoder, examples, own, shift) for shift in SHIFTS], axis=1)
+        vectors = np.stack([_embed(encoder, examples, own, shift) for shift in AFTER_END], axis=1)
         mean = vectors[:ENROLLED].mean(1)
         enrolled = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         templates.append(enrolled)
+        said.append(examples.clips[own])
         rest = vectors[ENROLLED:].reshape(-1, encoder.dimension)
         alike = scale.likeness(rest, enrolled).max(1)
-        genuine.append(alike.reshape(-1, len(SHIFTS)).max(1))
+        genuine.append(alike.reshape(-1, len(AFTER_END)).max(1))
         between = scale.likeness(enrolled, enrolled)
         np.fill_diagonal(between, -np.inf)
         pairs.append(between.max(1))
     drawn = rng.permutation(len(examples.strangers))[:MOST_OTHERS]
     clips, steps = examples.strangers[drawn].T
     others = _vectors(encoder, examples.cut(clips, steps))
-    false = np.concatenate([scale.likeness(others, each).max(1) for each in templates])
+    # Beside the word itself a window hears parts of it.
+    false = np.concatenate(
+        [
+            scale.likeness(others[~np.isin(clips, own)], each).max(1)
+            for each, own in zip(templates, said)
+        ]
+    )
     hours = len(false) * STEP_SECONDS / 3600
     allowed = max(1, round(FALSE_WINDOWS_PER_HOUR * hours))
     offset = float(np.sort(false)[-allowed])

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from daemon.audio.words.enrolment import AFTER_END
 from daemon.audio.words.speech import find_speech
 from export import convert
 from export.data import pools, vocabulary
@@ -93,10 +94,12 @@ def run(recipe: WordRecipe, sources: Sources, trunk: Trunk, out: Path) -> Path:
     folder = work / fingerprint(trunk) / _hash(asdict(recipe.encoder))
     encoder = train(recipe.encoder, examples, folder)
     cohort = choose_cohort(encoder, examples, recipe.seed)
+    words = words_of(recipe, check=False)
+    neighbours = said_by_all(encoder, examples, words)
     checks = find_examples(checking.hear(trunk, columns=True), recipe.encoder.window)
     found = calibrate(encoder, checks, cohort, recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
-    return _ship(recipe, sources, trunk, encoder, cohort, examples, found, out)
+    return _ship(recipe, sources, trunk, encoder, cohort, neighbours, examples, found, out)
 
 
 def _bank(recipe: WordRecipe, sources: Sources, folder: Path, clips: int, check: bool) -> Bank:
@@ -135,6 +138,27 @@ def choose_cohort(encoder: WordEncoder, examples: Examples, seed: int) -> npt.ND
     return np.asarray(vectors.numpy(), np.float32)
 
 
+def said_by_all(
+    encoder: WordEncoder, examples: Examples, words: Sequence[str]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Each word of the vocabulary that is in the mixtures: (dimension,), as all voices say it.
+
+    The mean over its examples, each the mean over the steps that a template is made of.
+    """
+    found = {}
+    last = examples.columns.shape[1] - 1
+    for number in np.unique(examples.words[examples.words < len(words)]):
+        own = examples.words == number
+        clips, steps = examples.clips[own], examples.steps[own]
+        total = np.zeros(encoder.dimension, np.float32)
+        for shift in AFTER_END:
+            windows = examples.cut(clips, np.minimum(steps + shift, last)).astype(np.float32)
+            with torch.inference_mode():
+                total += encoder(torch.from_numpy(windows)).numpy().sum(0)
+        found[words[number]] = total / np.linalg.norm(total)
+    return found
+
+
 def _databases(
     recipe: WordRecipe, sources: Sources, words: Sequence[str], check: bool
 ) -> Databases:
@@ -150,7 +174,7 @@ def _databases(
         for label in REAL:
             positives[label] = Pool()
             positives[label].add(_real(sources.data, label))
-    recordings = Recordings(sources.data, ("test" if check else "train",))
+    recordings = Recordings(sources.data, ("train",), calibration=check)
     negatives = recordings.negatives((*REAL, *KEPT))
     return Databases(
         positives,
@@ -166,7 +190,7 @@ def _real(data: Path, label: str) -> list[npt.NDArray[np.float32]]:
         label
     }
     rest = (*others, "not_wake_words", "negatives")
-    for sound in pools.recorded(data, "negative_words", ("train",), rest):
+    for sound in pools.recorded(data, "negative_words", ("train",), rest, calibration=False):
         speech = find_speech(sound)
         if speech and 0.3 < speech.seconds < 1.6 and speech.level_db - speech.noise_db > SPOKEN_DB:
             found.append(sound[speech.start : speech.end])
@@ -187,6 +211,7 @@ def _ship(
     trunk: Trunk,
     encoder: WordEncoder,
     cohort: npt.NDArray[np.float32],
+    neighbours: dict[str, npt.NDArray[np.float32]],
     examples: Examples,
     found: Calibration,
     out: Path,
@@ -195,6 +220,8 @@ def _ship(
     probe = examples.cut(examples.clips[:64], examples.steps[:64]).astype(np.float32)
     parity = export_encoder(encoder, path, NAME, VERSION, fingerprint(trunk), probe)
     np.save(beside, cohort.astype(np.float16))
+    words = out / f"{NAME}.words.npy"
+    np.save(words, np.stack(list(neighbours.values())).astype(np.float16))
     learnt = len(words_of(recipe, check=False))
     return convert.save_card(
         path,
@@ -211,6 +238,11 @@ def _ship(
             "window": encoder.window,
             "dimension": encoder.dimension,
             "cohort": {"file": beside.name, "sha256": convert.sha256(beside)},
+            "neighbours": {
+                "file": words.name,
+                "sha256": convert.sha256(words),
+                "words": list(neighbours),
+            },
             "offset": found.offset,
             "slope": found.slope,
             "threshold": found.threshold,
@@ -221,7 +253,8 @@ def _ship(
                 *(
                     [
                         f"real recordings of {', '.join(REAL)} (train split)",
-                        "negatives and backgrounds: train splits of the shared recordings",
+                        "negatives and backgrounds: train splits of the shared recordings; of each "
+                        "some are kept to calibrate on",
                     ]
                     if sources.data
                     else []
@@ -229,6 +262,7 @@ def _ship(
                 f"{len(words_of(recipe, check=True))} other words to calibrate on; no recording "
                 f"and no synthesis of {', '.join(vocabulary.TESTED)}",
                 "cohort: windows without a word, of the same mixtures",
+                "neighbours: each word that was learnt, as all its voices say it",
             ],
             "recipe": json.loads(json.dumps(asdict(recipe))),
             "seed": recipe.seed,

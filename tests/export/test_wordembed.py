@@ -57,6 +57,9 @@ def test_a_quick_run_gives_a_network_that_puts_a_word_near_itself(tmp_path: Path
     assert card["unlike"] > 0
     assert card["offset"] > card["unlike"]
     assert card["trunk"] == _fingerprint()
+    neighbours = np.load(out / card["neighbours"]["file"])
+    assert neighbours.shape == (len(card["neighbours"]["words"]), card["dimension"])
+    assert set(card["neighbours"]["words"]) <= set(learnt())
 
 
 def _fingerprint() -> str:

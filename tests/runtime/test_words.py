@@ -148,6 +148,22 @@ def test_words_are_listed_tested_and_erased(
     assert "no word is enrolled" in again.stderr
 
 
+def test_a_word_keeps_off_a_common_word_that_it_sounds_like(
+    home: dict[str, str], takes: Path
+) -> None:
+    """The network brings "porcupine" along; under another name it is a word too near to it."""
+    three = [takes / f"porcupine-{number}.wav" for number in range(3)]
+    own = porter("words", "enroll", "porcupine", *three, "--json", environment=home)
+    other = porter("words", "enroll", "hedgehog", *three, "--json", environment=home)
+    named, foreign = json.loads(own.stdout), json.loads(other.stdout)
+    assert named["neighbour"]["word"] != "porcupine"
+    assert "sounds like 'porcupine'" not in own.stderr
+    assert foreign["neighbour"]["word"] == "porcupine"
+    assert foreign["neighbour"]["score"] > 0.5
+    assert foreign["threshold"] > named["threshold"]
+    assert "sounds like 'porcupine', which may be taken for it" in other.stderr
+
+
 def test_recordings_are_kept_only_if_that_is_asked_for(
     home: dict[str, str], takes: Path, tmp_path: Path
 ) -> None:

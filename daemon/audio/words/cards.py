@@ -28,6 +28,12 @@ class Cohort(Settings):
     sha256: Sha256
 
 
+class Neighbours(Cohort):
+    """Vectors of common words, in the order of their names: an enrolled word keeps off them."""
+
+    words: list[Text] = Field(min_length=1)
+
+
 class WordEncoderCard(ModelCard):
     """The card of a network that turns a second of a trunk's hypercolumns into a unit vector."""
 
@@ -39,6 +45,7 @@ class WordEncoderCard(ModelCard):
     dimension: int = Field(ge=8, le=1024)
     """Of a vector: the features of a step times the steps of a window."""
     cohort: Cohort
+    neighbours: Neighbours
     offset: float
     """Normalised likeness at which the score is one half."""
     slope: float = Field(gt=0)
@@ -50,7 +57,8 @@ class WordEncoderCard(ModelCard):
 
     def files(self) -> dict[str, str]:
         """Every file of the model, by name, with its SHA-256."""
-        return super().files() | {self.cohort.file: self.cohort.sha256}
+        beside = {each.file: each.sha256 for each in (self.cohort, self.neighbours)}
+        return super().files() | beside
 
     def described(self) -> dict[str, Any]:
         """What the model file's own metadata must say."""

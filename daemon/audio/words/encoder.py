@@ -27,10 +27,18 @@ Array = npt.NDArray[np.float32]
 class WordEncoder:
     """One ONNX graph, its card and its cohort."""
 
-    def __init__(self, session: ort.InferenceSession, card: WordEncoderCard, cohort: Array) -> None:
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        card: WordEncoderCard,
+        cohort: Array,
+        neighbours: Array,
+    ) -> None:
         self.card = card
         self.cohort = cohort
         """(m, dimension) of length 1: other sounds."""
+        self.neighbours = neighbours
+        """(n, dimension) of length 1: common words, named by the card."""
         self.column = np.zeros((1, session.get_inputs()[0].shape[1]), np.float32)
         """What :meth:`run` looks at, (1, width); filled by the caller."""
         self.provider: str = session.get_providers()[0]
@@ -88,10 +96,22 @@ def open_word_encoder(model: str, providers: list[str], threads: int = 1) -> Wor
             f"{card.path}: takes {sorted(taken)} and gives {given}, but must take columns and give "
             f"{wanted[1]}: train it again (porter-export wordembed)"
         )
-    cohort = load_cohort(card.beside(card.cohort.file))
-    if cohort.shape[1] != card.dimension:
+    cohort = _vectors(card, card.cohort.file)
+    neighbours = _vectors(card, card.neighbours.file)
+    if len(neighbours) != len(card.neighbours.words):
         raise ModelError(
-            f"{card.beside(card.cohort.file)}: of dimension {cohort.shape[1]}, the model "
-            f"{card.dimension}; copy the model's files again"
+            f"{card.beside(card.neighbours.file)}: holds {len(neighbours)} words, its card names "
+            f"{len(card.neighbours.words)}; copy the model's files again"
         )
-    return WordEncoder(session, card, cohort)
+    return WordEncoder(session, card, cohort, neighbours)
+
+
+def _vectors(card: WordEncoderCard, file: str) -> Array:
+    path = card.beside(file)
+    vectors = load_cohort(path)
+    if vectors.shape[1] != card.dimension:
+        raise ModelError(
+            f"{path}: of dimension {vectors.shape[1]}, the model {card.dimension}; copy the "
+            "model's files again"
+        )
+    return vectors

@@ -50,6 +50,11 @@ class Enroller:
         self._trunk, self._encoder = trunk, encoder
         self._scale = encoder.scale()
 
+    @property
+    def threshold(self) -> float:
+        """Score that counts as heard, unless the recordings ask for more."""
+        return self._encoder.card.threshold
+
     def encode(self, recording: Recording) -> Encoded:
         """The vectors of a recording: the word in its room, with quiet around that."""
         before = round(QUIET_BEFORE * SAMPLE_RATE)
@@ -85,7 +90,6 @@ class Enroller:
 
     def word(self, name: str, takes: Sequence[Encoded]) -> Word:
         """What is kept of takes that belong together."""
-        templates = np.stack([each.template for each in takes])
         alike = self._alike(takes)
         lengths = [each.recording.speech.seconds for each in takes]
         return Word(
@@ -96,8 +100,8 @@ class Enroller:
                 Take(source=each.recording.source, seconds=round(length, 3), likeness=round(n, 3))
                 for each, length, n in zip(takes, lengths, alike.tolist())
             ],
-            templates=templates.ravel(),
-            threshold=self._threshold(templates),
+            templates=_templates(takes).ravel(),
+            threshold=self._threshold(name, takes, float(alike.min())),
             duration=round(float(np.median(lengths)), 3),
         )
 
@@ -106,20 +110,40 @@ class Enroller:
         if other.encoder != self._encoder.card.id:
             return None
         templates = other.vectors(self._encoder.card.dimension)
-        own = np.stack([each.template for each in takes])
-        return float(self._scale.score(self._scale.likeness(own, templates).max()))
+        return float(self._scores(_templates(takes), templates).max())
+
+    def neighbour(self, name: str, takes: Sequence[Encoded]) -> tuple[str, float]:
+        """The common word, other than those in `name`, that comes nearest to takes; its score."""
+        words, parts = self._encoder.card.neighbours.words, name.casefold().split()
+        scores = self._scores(self._encoder.neighbours, _templates(takes))
+        scores[[word in parts for word in words]] = 0.0
+        nearest = int(scores.argmax())
+        return words[nearest], float(scores[nearest])
 
     def _alike(self, takes: Sequence[Encoded]) -> Array:
         """Likeness of each take to the nearest of the others; the card's least for a single one."""
         if len(takes) == 1:
             return np.array([self._encoder.card.unlike], np.float32)
-        templates = np.stack([each.template for each in takes])
+        templates = _templates(takes)
         likeness = self._scale.likeness(templates, templates)
         np.fill_diagonal(likeness, -np.inf)
         return np.asarray(likeness.max(1))
 
-    def _threshold(self, templates: Array) -> float:
-        """The card's, or as much more as it takes to tell the word from all others."""
-        card, others = self._encoder.card, self._encoder.cohort
-        nearest = float(self._scale.score(self._scale.likeness(others, templates)).max())
-        return round(min(max(card.threshold, nearest), 0.999), 4)
+    def _threshold(self, name: str, takes: Sequence[Encoded], alike: float) -> float:
+        """The card's, or as much more as it takes to tell the word from other words and sounds.
+
+        But not more than the takes themselves would pass.
+        """
+        sound = float(self._scores(self._encoder.cohort, _templates(takes)).max())
+        word = self.neighbour(name, takes)[1]
+        most = min(0.999, float(self._scale.score(alike)))
+        return round(max(self.threshold, min(max(sound, word), most)), 4)
+
+    def _scores(self, others: Array, templates: Array) -> Array:
+        """Of each of others (n, d): the highest for a template (k, d)."""
+        scores: Array = self._scale.score(self._scale.likeness(others, templates)).max(1)
+        return scores
+
+
+def _templates(takes: Sequence[Encoded]) -> Array:
+    return np.stack([each.template for each in takes])
