@@ -153,6 +153,13 @@ def unknown_words(program: click.Group, words: list[str]) -> set[str]:
     return {word for word in words if word.startswith("--")} - known
 
 
+def test_nobody_is_told_to_install_a_stranger_s_package():
+    """`porter` on PyPI is somebody else's."""
+    for path in [*PAGES, *(ROOT / "daemon").rglob("*.py"), *(ROOT / "scripts").iterdir()]:
+        for line in re.findall(r"pip install[^\n`]*\bporter\b[^\n]*", path.read_text()):
+            assert "--no-index" in line, f"{path}: {line}"
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_benchmark_shown_runs(path):
     for module in set(re.findall(r"python -m (bench\.\w+)", path.read_text())):

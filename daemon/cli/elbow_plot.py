@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.errors import OutputError
+from daemon.cli.figures import save
 from daemon.people.clustering.elbow import Elbow
 
 
@@ -34,9 +34,4 @@ def draw_elbow(
     axis.set(xlabel="k, groups", ylabel="inertia (sum of squared distances)")
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=8)
-    try:
-        path.unlink(missing_ok=True)
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"{path}: cannot be written: {reason}") from None
+    save(figure, path, "--out", dpi=110)

@@ -239,6 +239,49 @@ def test_what_stands_for_no_picture_is_skipped_among_others(known: Place) -> Non
     assert known("verify", "ada", empty, known.photo("ada", 1), pattern, "--json").code == 0
 
 
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--plot", "keep.csv"), ("--sheet", "keep.txt"), ("--sheet", "noend"), ("--plot", "x.yaml")],
+)
+def test_a_picture_needs_a_picture_s_name_before_faces_are_compared(
+    place: Place, option: str, name: str
+) -> None:
+    kept = place.folder / name
+    kept.write_text("mine")
+    said = place("identify", place.photo("ada", 1), option, kept)
+    assert (said.code, said.out) == (2, "")
+    assert f"{option}: {kept}: no picture's name; use one of .jpg, " in said.err
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["a.png", "sheet.svg"])
+def test_a_picture_that_cannot_be_written_leaves_what_was_there(place: Place, name: str) -> None:
+    taken = place.folder / "out" / name
+    taken.mkdir(parents=True)
+    said = place("identify", place.photo("ada", 1), "--plot", taken / "none" / name)
+    assert said.code == 74
+    assert list(taken.parent.iterdir()) == [taken]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [(("--csv", "--sheet"), "same.html"), (("--plot", "--sheet"), "same.png")],
+)
+def test_two_outputs_are_not_written_into_one_file(
+    place: Place, options: tuple[str, str], name: str
+) -> None:
+    file, first, second = place.folder / name, *options
+    beside = place.folder / "state" / ".." / name
+    (place.folder / "state").mkdir(exist_ok=True)
+    for there in (False, True):
+        if there:
+            file.write_text("mine")
+        said = place("identify", place.photo("ada", 1), first, file, second, beside)
+        assert said.code == 2
+        assert f"{second}: {beside} is the file of {first}, too; name another file" in said.err
+        assert file.exists() == there
+
+
 @pytest.mark.parametrize("option", ["--plot", "--sheet", "--csv"])
 def test_no_answer_is_written_over_a_picture(place: Place, option: str) -> None:
     place.enrol("Ada", 1)

@@ -282,7 +282,7 @@ def test_without_scipy_one_line_says_how_to_get_it(models, room, tmp_path):
     both = (room / "content.png", room / "style.png", "--size", "64", "--steps", "2")
     code, _, err = style(models, *both, "-o", room / "a.jpg", PYTHONPATH=path)
     assert code == 1
-    assert "pip install 'porter[desk]'" in err
+    assert "pip install -c constraints.txt '.[desk]'" in err
     code, _, err = style(
         models, *both, "-o", room / "a.jpg", "--optimiser", "adam", PYTHONPATH=path
     )
