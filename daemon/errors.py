@@ -83,7 +83,7 @@ class ControlError(PorterError):
 
 
 class OutputError(PorterError):
-    """Events cannot be written: full disk, closed pipe, no permission."""
+    """Events or files cannot be written: full disk, closed pipe, no permission."""
 
     exit_code = 74
     """EX_IOERR"""

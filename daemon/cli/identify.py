@@ -22,8 +22,8 @@ Examples:
   porter identify --folder 2025 --folder 2026 --recursive --csv -
 
 \b
-Exit codes: 0 every face is somebody who is known, 1 one is not or is too bad to tell, 66 no picture
-could be compared, 74 an output cannot be written.
+Exit codes: 0 every face is somebody who is known, 1 one is not or is too bad to tell, 2 a wrong
+option, 66 no picture could be compared, 74 an output cannot be written.
 """
 
 

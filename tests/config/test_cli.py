@@ -85,7 +85,9 @@ def test_the_version():
 def test_wrong_usage(arguments):
     done = porter(*arguments)
     assert done.returncode == 2
-    assert "Error: " in done.stderr
+    usage, _, *rest = done.stderr.splitlines()
+    assert usage.startswith("Usage: ")
+    assert rest[-1].startswith("Error: ")
     assert "Traceback" not in done.stderr
 
 
