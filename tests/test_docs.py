@@ -169,6 +169,21 @@ def test_every_benchmark_shown_runs(path):
         assert "--help" in done.output
 
 
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", DOCS / "train.md"], ids=lambda path: path.name
+)
+def test_a_word_of_your_own_is_listened_to_as_shown(path, tmp_path, monkeypatch):
+    """What stands between training and listening."""
+    (block,) = (each for each in fences(path.read_text(), "sh") if '--word "hello' in each)
+    train, *between, listen = block.splitlines()[-3:]
+    assert train.endswith("--out my-models/")
+    assert listen == "porter listen --config my.yaml"
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(between[0], shell=True, check=True)
+    (model,) = load_config(Path("my.yaml")).wake.models
+    assert Path(model.model) == tmp_path / "my-models/hello_porter.yaml"
+
+
 def test_the_errors_shown_are_those_printed(tmp_path, monkeypatch):
     """The two mistakes of the guide, made."""
     monkeypatch.chdir(tmp_path)

@@ -115,6 +115,13 @@ def test_check_looks_at_the_models(models):
     assert re.fullmatch(r"porter: error: .*hello\.onnx: damaged or not the file .*\n", done.stderr)
 
 
+def test_a_folder_of_models_that_is_not_there_is_no_silence(tmp_path):
+    for arguments in (["config", "check"], ["listen", "--file", "a.wav"], ["detect", "a.jpg"]):
+        done = porter(*arguments, PORTER_MODELS=str(tmp_path / "nope"))
+        assert done.returncode == 65
+        assert f"PORTER_MODELS: {tmp_path}/nope: no such folder" in done.stderr
+
+
 SEEING = {"camera": {"enabled": True}}
 LIT = {"light": {"enabled": True}} | SEEING
 
