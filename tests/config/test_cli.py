@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,23 @@ def test_a_closed_pipe_is_one_line():
         done = porter("config", "show", stdout=closed)
     assert done.returncode == 74
     assert done.stderr == ("porter: error: standard output: closed by the program that reads it\n")
+
+
+def test_ctrl_c_while_modules_load_is_one_line():
+    program = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click': os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from daemon.cli.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "porter: error: interrupted\n")
+    project = tomllib.loads((MODELS.parent / "pyproject.toml").read_text())["project"]
+    assert project["scripts"]["porter"] == "daemon.cli.__main__:main"
 
 
 def test_errors_carry_a_priority_for_the_journal(tmp_path):
