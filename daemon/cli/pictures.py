@@ -21,11 +21,15 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
+MANY_FILES = click.Path(path_type=Path, readable=False)
+"""Of files, folders and patterns; one that cannot be read is no wrong usage: it is skipped."""
+
+
 def pictures_argument(command: CommandT) -> CommandT:
     """Add PICTURE..., which the command gets as `given`: files, folders and patterns."""
-    return click.argument(
-        "given", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURE..."
-    )(command)
+    return click.argument("given", nargs=-1, required=True, type=MANY_FILES, metavar="PICTURE...")(
+        command
+    )
 
 
 class Skipped:

@@ -12,7 +12,7 @@ import click
 from daemon.cli.options import provider_option
 from daemon.cli.parameters import config_option
 from daemon.cli.people import counted
-from daemon.cli.pictures import Skipped, json_option
+from daemon.cli.pictures import MANY_FILES, Skipped, json_option
 from daemon.cli.progress import progress, say
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def list_(as_json: bool) -> None:
     "  porter words enroll computer --microphone"
 )
 @click.argument("name")
-@click.argument("given", nargs=-1, type=click.Path(path_type=Path), metavar="[RECORDING]...")
+@click.argument("given", nargs=-1, type=MANY_FILES, metavar="[RECORDING]...")
 @click.option("--microphone", is_flag=True, help="Record three takes now.")
 @click.option("--device", metavar="NAME", help="With --microphone: which one.")
 @click.option("--keep", is_flag=True, help="Keep the recordings, too, not only vectors of them.")
@@ -184,8 +184,7 @@ def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     "  porter words test 'evening/*.flac' --json\n\n\b\n"
     "Exit codes: 0 a word was heard in each recording, 1 not in all, 66 none could be read."
 )
-@click.argument("given", nargs=-1, required=True, type=click.Path(path_type=Path),
-                metavar="RECORDING...")  # fmt: skip
+@click.argument("given", nargs=-1, required=True, type=MANY_FILES, metavar="RECORDING...")
 @json_option
 @provider_option
 @config_option

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -214,6 +217,31 @@ def test_a_sheet_that_cannot_be_written_is_one_line(known: Place, album: Path) -
         said = known("identify", "--folder", album, option, known.folder / "none" / "x.html")
         assert said.code == 74
         assert "cannot be written" in said.err
+
+
+def test_what_may_not_be_read_is_skipped_among_others(
+    known: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of root, who runs these tests here and there, everything may be read."""
+    secret, photo = known.photo("secret", 2), known.photo("ada", 1)
+    allowed, fromfile = os.access, np.fromfile
+
+    def access(path: Any, mode: int, **options: Any) -> bool:
+        return Path(path) != secret and allowed(path, mode, **options)
+
+    def read(path: Any, *more: Any) -> Any:
+        if path == secret:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return fromfile(path, *more)
+
+    monkeypatch.setattr("os.access", access)
+    monkeypatch.setattr("numpy.fromfile", read)
+    said = known("identify", photo, secret)
+    assert said.code == 0, said
+    assert "secret.png: skipped: cannot be read: Permission denied" in said.err
+    for verb in ("cluster", "daynight", "detect"):
+        assert "is not readable" not in known(verb, secret, photo).err
+    assert known("enroll", "Cleo", secret, photo, "--force").code == 0
 
 
 def test_folders_and_patterns_everywhere(known: Place, album: Path) -> None:
