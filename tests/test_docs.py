@@ -21,8 +21,9 @@ from daemon import documents
 from daemon.cli.main import porter
 from daemon.config import Config, load_config
 from daemon.errors import PorterError
-from daemon.events import CATALOGUE, schema
+from daemon.events import CATALOGUE, choices, schema
 from export.cli import cli
+from tests.schema import closed
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -51,7 +52,7 @@ def test_every_dependency_is_explained():
 
 
 def test_every_event_is_described_with_a_valid_example():
-    published = schema()
+    published = closed(schema())
     text = page("events.md")
     examples = {}
     for block in fences(text, "json"):
@@ -63,7 +64,16 @@ def test_every_event_is_described_with_a_valid_example():
         name = event["properties"]["data"]["$ref"].rpartition("/")[2]
         section = re.search(rf"^## `{event['title']}`\n(.*?)(?=^## |\Z)", text, re.M | re.S)[1]
         for field, facts in published["$defs"][name]["properties"].items():
-            assert f"| `{field}` | {' '.join(facts['description'].split())} |" in section
+            allowed = ", ".join(f"`{each}`" for each in choices(facts))
+            described = " ".join(facts["description"].split()) + (
+                f" One of {allowed}." if allowed else ""
+            )
+            assert f"| `{field}` | {described} |" in section
+    assert len({each["id"] for each in examples.values()}) == len(examples)
+    parts = {"wake": "microphone", "audio": "microphone", "door": "door"}
+    parts |= {"started": "daemon", "stopped": "daemon"}
+    for kind, event in examples.items():
+        assert event["source"] == f"porter/hall/{parts.get(kind.split('.')[1], 'camera')}"
 
 
 def settings(annotation: Any, path: str = "") -> set[str]:
