@@ -90,8 +90,8 @@ def command(
     from daemon.cli.progress import progress
     from daemon.config import load_config
     from daemon.people.clusters import look, sort_by_person, vectors_of
-    from daemon.people.gallery import open_gallery
     from daemon.people.matching import make_matcher
+    from daemon.people.reading import read_gallery
     from daemon.people.records import EncoderId
     from daemon.vision.examination import open_examiner
 
@@ -111,7 +111,7 @@ def command(
     config = override_provider(load_config(path), provider)
     examiner = open_examiner(config)
     card = examiner.encoder.card
-    with open_gallery(config.gallery) as gallery:
+    with read_gallery(config.gallery) as gallery:
         known = gallery.templates(EncoderId.of(card))
     matcher = make_matcher(known, card, config.faces)
     with progress(photos, "looking") as bar:

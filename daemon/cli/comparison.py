@@ -75,8 +75,8 @@ def answer(
     from daemon.errors import SourceError
     from daemon.people.comparison import compare
     from daemon.people.enrolment import Rejected
-    from daemon.people.gallery import open_gallery
     from daemon.people.matching import make_matcher
+    from daemon.people.reading import read_gallery
     from daemon.people.records import EncoderId
     from daemon.vision.examination import open_examiner
     from daemon.vision.pictures import list_pictures
@@ -92,7 +92,7 @@ def answer(
     examiner = open_examiner(config)
     card = examiner.encoder.card
     drawn = outputs.plot is not None
-    with open_gallery(config.gallery) as gallery:
+    with read_gallery(config.gallery) as gallery:
         name = gallery.person(person).name if person is not None else None
         known = gallery.templates(EncoderId.of(card), pictures=drawn)
     question = _question(make_matcher(known, card, config.faces), name)

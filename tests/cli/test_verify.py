@@ -129,6 +129,13 @@ def test_an_empty_gallery_knows_nobody(place: Place) -> None:
     assert "no match (nobody to compare with)" in said.out
 
 
+def test_looking_needs_no_gallery_and_makes_none(place: Place) -> None:
+    photo = place.photo("ada", 1)
+    for command in (["people"], ["identify", photo], ["verify", "Ada", photo], ["cluster", photo]):
+        assert place(*command).code in (0, 1, 67)
+    assert not (place.folder / "state").exists()
+
+
 @pytest.mark.parametrize("kept", [False, True], ids=["vectors only", "pictures kept"])
 def test_the_plot_shows_faces_and_distances(place: Place, kept: bool) -> None:
     pytest.importorskip("matplotlib")
