@@ -163,6 +163,16 @@ def unknown_words(program: click.Group, words: list[str]) -> set[str]:
     return {word for word in words if word.startswith("--")} - known
 
 
+def test_every_command_that_trains_has_a_smoke_test_but_the_trunk():
+    """As docs/train.md says."""
+    context = click.Context(cli)
+    commands = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    quick = {
+        name for name, each in commands.items() if any("--quick" in p.opts for p in each.params)
+    }
+    assert set(commands) - quick == {"convert-vgg19", "evaluate", "label", "trunk"}
+
+
 def test_nobody_is_told_to_install_a_stranger_s_package():
     """`porter` on PyPI is somebody else's."""
     for path in [*PAGES, *(ROOT / "daemon").rglob("*.py"), *(ROOT / "scripts").iterdir()]:
