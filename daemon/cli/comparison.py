@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from daemon.cli.options import provider_option
-from daemon.cli.pictures import check_apart, json_option
+from daemon.cli.pictures import Skipped, check_apart, json_option
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -72,7 +72,6 @@ def answer(
     from daemon.cli.options import override_provider
     from daemon.cli.progress import progress
     from daemon.config import load_config
-    from daemon.errors import SourceError
     from daemon.people.comparison import compare
     from daemon.people.enrolment import Rejected
     from daemon.people.matching import make_matcher
@@ -99,14 +98,12 @@ def answer(
     with progress(photos, "comparing") as bar:
         found = compare(bar, examiner, question, one_face=name is not None, keep=drawn)
     found.skipped[:0] = empty
+    skipped = Skipped()
     for flaw in found.skipped:
-        click.echo(f"{flaw.source}: skipped: {flaw.message}", err=True)
+        skipped(f"{flaw.source}: {flaw.message}")
     facts = {"model": str(EncoderId.of(card)), "fmr": config.faces.fmr}
     _print(found, outputs, facts)
-    if found.skipped:
-        click.echo(f"{len(found.skipped)} of {len(photos) + len(empty)} pictures skipped", err=True)
-    if not found.compared:
-        raise SourceError("no picture could be compared")
+    skipped.sum_up(len(photos) + len(empty))
     if outputs.plot is not None:
         from daemon.cli.face_plot import draw
 

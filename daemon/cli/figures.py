@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.progress import say
 from daemon.errors import MissingExtra, OutputError
 
 if TYPE_CHECKING:
@@ -44,7 +46,11 @@ def save(figure: Figure, path: Path, option: str, dpi: int) -> None:
         OutputError: it cannot be written; a file that was there before is as it was.
     """
     drawn = BytesIO()
-    figure.savefig(drawn, format=path.suffix[1:].lower(), dpi=dpi)
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        figure.savefig(drawn, format=path.suffix[1:].lower(), dpi=dpi)
+    if any("Glyph" in str(each.message) for each in raised):
+        say(f"{option}: {path}: letters that its font does not have are drawn as boxes", err=True)
     draft = path.with_name(f".{path.name}.tmp")
     try:
         draft.write_bytes(drawn.getvalue())

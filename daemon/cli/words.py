@@ -45,11 +45,12 @@ damaged or of another trunk, 66 no recording could be used, 67 no such word.
 
 
 @click.group(epilog=EPILOG, invoke_without_command=True)
+@json_option
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, as_json: bool) -> None:
     """Wake words from three recordings; the daemon listens for them beside the trained ones."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_)
+        ctx.invoke(list_, as_json=as_json)
 
 
 @command.command("list", epilog="\b\nExample:\n  porter words list --json")
