@@ -163,6 +163,17 @@ def unknown_words(program: click.Group, words: list[str]) -> set[str]:
     return {word for word in words if word.startswith("--")} - known
 
 
+def test_porter_export_explains_itself():
+    done = CliRunner().invoke(cli, ["-h"])
+    assert {int(code) for code in re.findall(r"^ +(\d+)  ", done.output, re.M)} == {
+        *(0, 1, 2, 65, 66, 69, 74)
+    }
+    assert CliRunner().invoke(cli, ["features", "-h"]).exit_code == 0
+    assert re.fullmatch(
+        r"porter-export \d+\.\d+\.\d+\n", CliRunner().invoke(cli, ["--version"]).output
+    )
+
+
 def test_every_command_that_trains_has_a_smoke_test_but_the_trunk():
     """As docs/train.md says."""
     context = click.Context(cli)
