@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from bench.common import json_option, need, plain_errors, shared_option, show, table
 from daemon.cli.elbow_plot import draw_elbow
+from daemon.cli.figures import require_drawable
 from daemon.config import load_config
 from daemon.people.clustering.density import dense
 from daemon.people.clustering.elbow import elbow as bend
@@ -85,6 +86,8 @@ def main(
 ) -> None:
     """Adjusted Rand index, purity and number of groups of each method."""
     with plain_errors():
+        if elbow is not None:
+            require_drawable(elbow, "--elbow")
         folder = need(shared / "data/faces", "the shared pictures of faces")
         faces = select(read_set(folder, "celeba"), "calibration" if choose else "test")
         faces = [face for face in faces if face.identity is not None]
@@ -200,7 +203,7 @@ def _draw_elbow(pile: Pile, chosen: npt.NDArray[np.intp], path: Path) -> None:
     ks = tried(2 * people)
     curve = bend(ks, [inertia(vectors, k) for k in ks])
     with plain_errors():
-        draw_elbow(curve, people, path, "people that there are")
+        draw_elbow(curve, people, path, "--elbow", "people that there are")
 
 
 def _mean(found: list[Score]) -> dict[str, float]:

@@ -196,16 +196,23 @@ def find_card(model: Path | str) -> Path:
         card = path.with_suffix(".yaml")
         if card.is_file():
             return card
-        there = " beside it" if path.is_file() else ""
-        raise ModelError(f"{model}: there is no model card {card.name}{there}; copy both files")
+        if path.with_suffix(".onnx").is_file():
+            raise ModelError(f"{model}: there is no model card {card}; copy both files")
+        hint = f"; did you mean {path.stem!r}?" if path.stem in _known() else ""
+        raise ModelError(f"{model}: no such file{hint}")
     folders = model_folders()
     for folder in folders:
         if (card := folder / f"{model}.yaml").is_file():
             return card
-    known = sorted({file.stem for folder in folders for file in folder.glob("*.onnx")})
+    known = _known()
     looked = ", ".join(map(str, folders))
     hint = suggest(str(model), known) if known else "there is none at all; see docs/train.md"
     raise ModelError(f"{model}: no such model in {looked}; {hint}")
+
+
+def _known() -> list[str]:
+    """Names of the models that can be given by name alone."""
+    return sorted({file.stem for folder in model_folders() for file in folder.glob("*.onnx")})
 
 
 def read_card(path: Path, kind: type[CardT]) -> CardT:

@@ -9,10 +9,28 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def install(extra: str) -> str:
+    """How to get an extra. Never by the bare name `porter`, which is somebody else's on PyPI."""
+    return f"in Porter's source folder: pip install -c constraints.txt '.[{extra}]'"
+
+
 class PorterError(Exception):
     """Something that the person can put right; each line of the message stands for itself."""
 
     exit_code: ClassVar[int] = 1
+
+
+class MissingExtra(PorterError):
+    """A Python package is missing that only an extra installs."""
+
+    def __init__(self, wanted: str, extra: str) -> None:
+        """Say what to do.
+
+        Args:
+            wanted: what needs which package, for people.
+            extra: that brings it.
+        """
+        super().__init__(f"{wanted}; {install(extra)}")
 
 
 class Interrupted(PorterError):
@@ -65,7 +83,7 @@ class ControlError(PorterError):
 
 
 class OutputError(PorterError):
-    """Events cannot be written: full disk, closed pipe, no permission."""
+    """Events or files cannot be written: full disk, closed pipe, no permission."""
 
     exit_code = 74
     """EX_IOERR"""

@@ -199,7 +199,7 @@ class Event:
     """The envelope."""
 
     source: str
-    """Who says so: `porter/HOST/microphone`."""
+    """Who says so: `porter/HOST/` and what of Porter, see :func:`event_source`."""
     data: Data
     time: str
     """When (RFC 3339, UTC, microseconds)."""
@@ -232,22 +232,34 @@ class Event:
 
 
 def event_source(pipeline: str) -> str:
-    """The `source` attribute, a URI reference: host and what was listened to."""
+    """The `source` attribute, a URI reference: host and which part of Porter says so.
+
+    Args:
+        pipeline: `microphone`, `file`, `pipe`, `camera`, `door` or `daemon`.
+    """
     from urllib.parse import quote
 
     return f"porter/{quote(socket.gethostname() or 'localhost', safe='')}/{pipeline}"
 
 
+def choices(field: dict[str, Any]) -> list[str]:
+    """The values that a field of the schema may have, where only certain ones are possible."""
+    parts = (field, field.get("items", {}), *field.get("anyOf", ()))
+    return [value for part in parts for value in part.get("enum", ())]
+
+
 def schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of every event."""
+    """JSON Schema (draft 2020-12) of every event; it allows fields that a later Porter may add."""
     from pydantic import ConfigDict, TypeAdapter, with_config
 
-    strict = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    documented = ConfigDict(use_attribute_docstrings=True)
 
     definitions: dict[str, Any] = {}
     events = []
     for kind in CATALOGUE:
-        data = TypeAdapter(with_config(strict)(kind)).json_schema(ref_template="#/$defs/{model}")
+        data = TypeAdapter(with_config(documented)(kind)).json_schema(
+            ref_template="#/$defs/{model}"
+        )
         definitions |= data.pop("$defs", {})
         definitions[kind.__name__] = data
         events.append(
@@ -257,7 +269,6 @@ def schema() -> dict[str, Any]:
                 "type": "object",
                 "properties": _envelope(kind),
                 "required": ["specversion", "id", "source", "type", "time", "data"],
-                "additionalProperties": False,
             }
         )
     return {

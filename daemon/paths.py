@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from daemon.errors import ModelError
+
 SYSTEM_CONFIG = Path("/etc/porter/config.yaml")
 """The configuration of the service, used when neither `--config` nor `PORTER_CONFIG` is given."""
 
@@ -32,9 +34,18 @@ def shipped_models() -> Path:
 
 
 def model_folders() -> list[Path]:
-    """Folders in which a bare model name is looked up, in order."""
+    """Folders in which a bare model name is looked up, in order.
+
+    Raises:
+        ModelError: `$PORTER_MODELS` is no folder.
+    """
     own = os.environ.get("PORTER_MODELS")
-    return [Path(own).expanduser(), shipped_models()] if own else [shipped_models()]
+    if not own:
+        return [shipped_models()]
+    folder = Path(own).expanduser()
+    if not folder.is_dir():
+        raise ModelError(f"PORTER_MODELS: {folder}: no such folder")
+    return [folder, shipped_models()]
 
 
 def find_config(path: Path | None = None) -> Path:

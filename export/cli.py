@@ -44,7 +44,20 @@ class Commands(click.Group):
         return command
 
 
-@click.group(cls=Commands)
+EPILOG = """\b
+Exit codes:
+   0  done
+   1  any other failure
+   2  wrong usage of the command line, or options that do not fit what there is to learn from
+  65  a model or its card is missing or damaged
+  66  nothing to learn from or to measure on: no such file, or damaged
+  69  a voice that speaks is missing; scripts/voices
+  74  a file cannot be written
+"""
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="porter", message="porter-export %(version)s")
 def cli() -> None:
     """Train Porter's models and measure them.
 

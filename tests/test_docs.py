@@ -21,8 +21,9 @@ from daemon import documents
 from daemon.cli.main import porter
 from daemon.config import Config, load_config
 from daemon.errors import PorterError
-from daemon.events import CATALOGUE, schema
+from daemon.events import CATALOGUE, choices, schema
 from export.cli import cli
+from tests.schema import closed
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -51,7 +52,7 @@ def test_every_dependency_is_explained():
 
 
 def test_every_event_is_described_with_a_valid_example():
-    published = schema()
+    published = closed(schema())
     text = page("events.md")
     examples = {}
     for block in fences(text, "json"):
@@ -63,7 +64,16 @@ def test_every_event_is_described_with_a_valid_example():
         name = event["properties"]["data"]["$ref"].rpartition("/")[2]
         section = re.search(rf"^## `{event['title']}`\n(.*?)(?=^## |\Z)", text, re.M | re.S)[1]
         for field, facts in published["$defs"][name]["properties"].items():
-            assert f"| `{field}` | {' '.join(facts['description'].split())} |" in section
+            allowed = ", ".join(f"`{each}`" for each in choices(facts))
+            described = " ".join(facts["description"].split()) + (
+                f" One of {allowed}." if allowed else ""
+            )
+            assert f"| `{field}` | {described} |" in section
+    assert len({each["id"] for each in examples.values()}) == len(examples)
+    parts = {"wake": "microphone", "audio": "microphone", "door": "door"}
+    parts |= {"started": "daemon", "stopped": "daemon"}
+    for kind, event in examples.items():
+        assert event["source"] == f"porter/hall/{parts.get(kind.split('.')[1], 'camera')}"
 
 
 def settings(annotation: Any, path: str = "") -> set[str]:
@@ -153,6 +163,34 @@ def unknown_words(program: click.Group, words: list[str]) -> set[str]:
     return {word for word in words if word.startswith("--")} - known
 
 
+def test_porter_export_explains_itself():
+    done = CliRunner().invoke(cli, ["-h"])
+    assert {int(code) for code in re.findall(r"^ +(\d+)  ", done.output, re.M)} == {
+        *(0, 1, 2, 65, 66, 69, 74)
+    }
+    assert CliRunner().invoke(cli, ["features", "-h"]).exit_code == 0
+    assert re.fullmatch(
+        r"porter-export \d+\.\d+\.\d+\n", CliRunner().invoke(cli, ["--version"]).output
+    )
+
+
+def test_every_command_that_trains_has_a_smoke_test_but_the_trunk():
+    """As docs/train.md says."""
+    context = click.Context(cli)
+    commands = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    quick = {
+        name for name, each in commands.items() if any("--quick" in p.opts for p in each.params)
+    }
+    assert set(commands) - quick == {"convert-vgg19", "evaluate", "label", "trunk"}
+
+
+def test_nobody_is_told_to_install_a_stranger_s_package():
+    """`porter` on PyPI is somebody else's."""
+    for path in [*PAGES, *(ROOT / "daemon").rglob("*.py"), *(ROOT / "scripts").iterdir()]:
+        for line in re.findall(r"pip install[^\n`]*\bporter\b[^\n]*", path.read_text()):
+            assert "--no-index" in line, f"{path}: {line}"
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_benchmark_shown_runs(path):
     for module in set(re.findall(r"python -m (bench\.\w+)", path.read_text())):
@@ -160,6 +198,21 @@ def test_every_benchmark_shown_runs(path):
         done = CliRunner().invoke(import_module(module).main, ["--help"])
         assert done.exit_code == 0, done.output
         assert "--help" in done.output
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", DOCS / "train.md"], ids=lambda path: path.name
+)
+def test_a_word_of_your_own_is_listened_to_as_shown(path, tmp_path, monkeypatch):
+    """What stands between training and listening."""
+    (block,) = (each for each in fences(path.read_text(), "sh") if '--word "hello' in each)
+    train, *between, listen = block.splitlines()[-3:]
+    assert train.endswith("--out my-models/")
+    assert listen == "porter listen --config my.yaml"
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(between[0], shell=True, check=True)
+    (model,) = load_config(Path("my.yaml")).wake.models
+    assert Path(model.model) == tmp_path / "my-models/hello_porter.yaml"
 
 
 def test_the_errors_shown_are_those_printed(tmp_path, monkeypatch):

@@ -29,8 +29,8 @@ Examples:
   porter cluster "cards/*.jpg" --method xmeans --out people
 
 \b
-Exit codes: 0 done, 66 no picture could be used or none shows a face, 74 the folder cannot be
-written or is not empty. Needs the extra `desk`.
+Exit codes: 0 done, 2 a wrong option, such as a folder that is not empty, 66 no picture could be
+used or none shows a face, 74 the folder cannot be written. Needs the extra `desk`.
 """
 
 
@@ -89,10 +89,9 @@ def command(
     from daemon.cli.pictures import Skipped, find_pictures, read_all, require_desk
     from daemon.cli.progress import progress
     from daemon.config import load_config
-    from daemon.errors import SourceError
     from daemon.people.clusters import look, sort_by_person, vectors_of
-    from daemon.people.gallery import open_gallery
     from daemon.people.matching import make_matcher
+    from daemon.people.reading import read_gallery
     from daemon.people.records import EncoderId
     from daemon.vision.examination import open_examiner
 
@@ -112,14 +111,16 @@ def command(
     config = override_provider(load_config(path), provider)
     examiner = open_examiner(config)
     card = examiner.encoder.card
-    with open_gallery(config.gallery) as gallery:
+    with read_gallery(config.gallery) as gallery:
         known = gallery.templates(EncoderId.of(card))
     matcher = make_matcher(known, card, config.faces)
     with progress(photos, "looking") as bar:
-        faces = look(read_all(bar, skipped), examiner)
+        faces = look(
+            read_all(bar, skipped),
+            examiner,
+            faceless=lambda photo: skipped(f"{photo}: no face was found"),
+        )
     skipped.sum_up(total)
-    if not faces:
-        raise SourceError("no face was found in any picture")
     pile = sort_by_person(faces, card, matcher, method, k)
     facts = _facts(pile, len(photos), skipped.messages)
     if out is not None:
@@ -128,8 +129,9 @@ def command(
         good = [each for cluster in pile.clusters for each in cluster.faces]
         elbow = _draw_elbow(vectors_of(good, card.dimension), len(pile.clusters), out)
         facts |= {"elbow": {"k": elbow.ks, "inertia": elbow.inertias, "knee": elbow.knee}}
-        write_folder(out, pile, facts, _notes(pile, facts, elbow), copy=copy)
+        write_folder(out, pile, facts, _notes(pile, facts, total, elbow), copy=copy)
     _say(pile, facts, out, as_json=as_json)
+    _say_how_many(pile, k)
 
 
 def _apart_from(out: Path | None, photos: Sequence[Path]) -> list[Path]:
@@ -182,13 +184,19 @@ def _draw_elbow(vectors: Vectors, found: int, out: Path) -> Elbow:
         for k in bar:
             values.append(inertia(vectors, k) if len(vectors) else 0.0)
     curve = elbow(ks, values)
-    draw_elbow(curve, found, out / ELBOW)
+    draw_elbow(curve, found, out / ELBOW, "--out")
     return curve
 
 
-def _notes(pile: Pile, facts: dict[str, Any], elbow: Elbow) -> list[str]:
+def _notes(pile: Pile, facts: dict[str, Any], total: int, elbow: Elbow) -> list[str]:
+    from daemon.cli.cluster_folder import FACTS
+
     note = f"Found in {facts['pictures']} pictures by the method {pile.method}"
-    return [f"{note}; the knee of k-means is at {elbow.knee}."]
+    notes = [f"{note}; the knee of k-means is at {elbow.knee}."]
+    if facts["skipped"]:
+        count = len(facts["skipped"])
+        notes.append(f"{count} of {total} pictures skipped; {FACTS} says which and why.")
+    return notes
 
 
 def _say(pile: Pile, facts: dict[str, Any], out: Path | None, *, as_json: bool) -> None:
@@ -203,3 +211,16 @@ def _say(pile: Pile, facts: dict[str, Any], out: Path | None, *, as_json: bool) 
         click.echo(f"{face['picture']}: left out: {face['reason']}: {face['message']}", err=True)
     place = f"; {out / 'index.html'}" if out is not None else ""
     click.echo(f"{len(pile.clusters)} people ({pile.method}){place}", err=True)
+
+
+def _say_how_many(pile: Pile, k: int | None) -> None:
+    """Say why there are not as many people as were asked for, or as the method made groups."""
+    if k is not None and pile.groups < k:
+        faces = sum(len(each.faces) for each in pile.clusters)
+        click.echo(f"--k {k}: {faces} faces make {pile.groups} groups at most", err=True)
+    if pile.groups > len(pile.clusters):
+        click.echo(
+            f"{pile.groups} groups were made; those of one known person are joined: "
+            f"{len(pile.clusters)} are left",
+            err=True,
+        )

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
+
 from daemon.cli.contact_sheet import Section, Tile, write_html
 from daemon.errors import OutputError
 from daemon.people.clusters import Cluster, Pile
@@ -29,15 +31,28 @@ def check_free(out: Path, *, force: bool) -> None:
     """See to it that a folder can be written before much work is done.
 
     Raises:
-        OutputError: it is no folder, or one that holds what Porter did not put there.
+        click.BadParameter: it is no folder, or one that holds what Porter did not put there; with
+            `force`, one that holds such a file in the place of one that is to be written.
     """
     if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise OutputError(f"--out: {out}: is no folder; choose another name")
-    if out.is_dir() and any(out.iterdir()) and _written(out) is None and not force:
-        raise OutputError(
-            f"--out: {out}: is not empty, and was not made by porter cluster; choose another "
-            "folder, or add to it with --force"
+        raise _wrong(f"{out}: is no folder; choose another name")
+    written = _written(out)
+    if out.is_dir() and any(out.iterdir()) and written is None and not force:
+        raise _wrong(
+            f"{out}: is not empty, and was not made by porter cluster; choose another folder, or "
+            "add to it with --force"
         )
+    own = {FACTS, *written} if written is not None else set()
+    for name in (FACTS, PAGE, ELBOW):
+        if name not in own and os.path.lexists(out / name):
+            raise _wrong(
+                f"{out / name}: was not made by porter cluster, and would be written over; move it "
+                "away, or choose another folder"
+            )
+
+
+def _wrong(message: str) -> click.BadParameter:
+    return click.BadParameter(message, param_hint="--out")
 
 
 def write_folder(

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from daemon.cli.options import provider_option
-from daemon.cli.pictures import json_option
-from daemon.paths import file_identity
+from daemon.cli.pictures import Skipped, check_apart, json_option
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -73,11 +72,10 @@ def answer(
     from daemon.cli.options import override_provider
     from daemon.cli.progress import progress
     from daemon.config import load_config
-    from daemon.errors import SourceError
     from daemon.people.comparison import compare
     from daemon.people.enrolment import Rejected
-    from daemon.people.gallery import open_gallery
     from daemon.people.matching import make_matcher
+    from daemon.people.reading import read_gallery
     from daemon.people.records import EncoderId
     from daemon.vision.examination import open_examiner
     from daemon.vision.pictures import list_pictures
@@ -88,27 +86,24 @@ def answer(
         recursive=recursive,
         skip=lambda place, why: empty.append(Rejected(str(place), "unreadable", why)),
     )
-    _check_elsewhere(photos, outputs)
-    _require_what_draws(outputs)
+    _check_outputs(photos, outputs)
     config = override_provider(load_config(path), provider)
     examiner = open_examiner(config)
     card = examiner.encoder.card
     drawn = outputs.plot is not None
-    with open_gallery(config.gallery) as gallery:
+    with read_gallery(config.gallery) as gallery:
         name = gallery.person(person).name if person is not None else None
         known = gallery.templates(EncoderId.of(card), pictures=drawn)
     question = _question(make_matcher(known, card, config.faces), name)
     with progress(photos, "comparing") as bar:
         found = compare(bar, examiner, question, one_face=name is not None, keep=drawn)
     found.skipped[:0] = empty
+    skipped = Skipped()
     for flaw in found.skipped:
-        click.echo(f"{flaw.source}: skipped: {flaw.message}", err=True)
+        skipped(f"{flaw.source}: {flaw.message}")
     facts = {"model": str(EncoderId.of(card)), "fmr": config.faces.fmr}
     _print(found, outputs, facts)
-    if found.skipped:
-        click.echo(f"{len(found.skipped)} of {len(photos) + len(empty)} pictures skipped", err=True)
-    if not found.compared:
-        raise SourceError("no picture could be compared")
+    skipped.sum_up(len(photos) + len(empty))
     if outputs.plot is not None:
         from daemon.cli.face_plot import draw
 
@@ -125,23 +120,16 @@ def _question(matcher: Matcher, person: str | None) -> Callable[[Array], Match]:
     return lambda probe: matcher.verify(probe, person)
 
 
-def _check_elsewhere(photos: Sequence[Path], outputs: Outputs) -> None:
-    """Refuse to write over a picture that is to be looked at."""
-    given = {"--plot": outputs.plot, "--csv": outputs.table, "--sheet": outputs.sheet}
-    looked_at = {file_identity(photo) for photo in photos} - {None}
-    for option, file in given.items():
-        if file is not None and file_identity(file) in looked_at:
-            raise click.BadParameter(
-                f"{file} is one of the pictures; name another file", param_hint=option
-            )
+def _check_outputs(photos: Sequence[Path], outputs: Outputs) -> None:
+    """See to it that every output can be written, over nothing that is looked at or written."""
+    from daemon.cli.figures import require_drawable
 
-
-def _require_what_draws(outputs: Outputs) -> None:
-    is_picture = outputs.sheet is not None and not _is_page(outputs.sheet)
-    if outputs.plot is not None or is_picture:
-        from daemon.cli.plot import require_matplotlib
-
-        require_matplotlib("--plot" if outputs.plot is not None else "--sheet")
+    table = outputs.table if outputs.table != Path("-") else None
+    check_apart({"--plot": outputs.plot, "--csv": table, "--sheet": outputs.sheet}, photos)
+    if outputs.plot is not None:
+        require_drawable(outputs.plot, "--plot")
+    if outputs.sheet is not None and not _is_page(outputs.sheet):
+        require_drawable(outputs.sheet, "--sheet")
 
 
 def _print(found: Comparison, outputs: Outputs, facts: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from daemon.cli.figures import save
 from daemon.errors import OutputError
 
 COLOURS = {"match": "#2ca02c", "unknown": "#d62728", "unsure": "#ff7f0e", "rejected": "#7f7f7f"}
@@ -116,12 +117,7 @@ def draw(path: Path, sections: Sequence[Section]) -> None:
             line[0].set_title(_plain(title), loc="left", fontsize=10, fontweight="bold", pad=8)
         for axis, tile in zip(line, tiles):
             _tile(axis, tile)
-    try:
-        figure.savefig(path, dpi=100)
-    except (OSError, ValueError) as error:
-        path.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"{path}: cannot be written: {reason}") from None
+    save(figure, path, "--sheet", dpi=100)
 
 
 def _figure(tile: Tile) -> str:

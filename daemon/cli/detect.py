@@ -15,6 +15,7 @@ import click
 from daemon.cli.options import provider_option
 from daemon.cli.parameters import Number, config_option
 from daemon.cli.pictures import (
+    MANY_FILES,
     Skipped,
     choose,
     distinct_name,
@@ -49,7 +50,7 @@ used, 74 a file cannot be written, 130 interrupted: what was found so far is wri
     "given",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=MANY_FILES,
     metavar="PICTURE|FOLDER|VIDEO...",
 )
 @json_option

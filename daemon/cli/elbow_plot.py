@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.errors import OutputError
+from daemon.cli.figures import save
 from daemon.people.clustering.elbow import Elbow
 
 
 def draw_elbow(
-    elbow: Elbow, count: int, path: Path, counted: str = "people that were found"
+    elbow: Elbow, count: int, path: Path, option: str, counted: str = "people that were found"
 ) -> None:
     """Draw how the inertia of k-means falls with k, where it bends, and another number beside it.
 
@@ -17,6 +17,7 @@ def draw_elbow(
         elbow: the curve.
         count: of people.
         path: of the picture.
+        option: that says where.
         counted: what `count` is.
 
     Raises:
@@ -34,9 +35,4 @@ def draw_elbow(
     axis.set(xlabel="k, groups", ylabel="inertia (sum of squared distances)")
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=8)
-    try:
-        path.unlink(missing_ok=True)
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"{path}: cannot be written: {reason}") from None
+    save(figure, path, option, dpi=110)

@@ -13,7 +13,7 @@ import click
 from daemon.cli.options import override_provider, provider_option
 from daemon.cli.parameters import config_option
 from daemon.cli.people import counted
-from daemon.cli.pictures import json_option
+from daemon.cli.pictures import MANY_FILES, json_option
 from daemon.cli.progress import progress, say
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ cannot be used.
 
 @click.command(epilog=EPILOG)
 @click.argument("name")
-@click.argument("photos", nargs=-1, type=click.Path(path_type=Path), metavar="[PHOTO]...")
+@click.argument("photos", nargs=-1, type=MANY_FILES, metavar="[PHOTO]...")
 @click.option("--camera", is_flag=True, help="Take the pictures now: straight, left, right.")
 @click.option("--force", is_flag=True, help="Also if they look like somebody else.")
 @json_option

@@ -15,7 +15,7 @@ Examples:
 @click.option("--schema", "as_schema", is_flag=True, help="Print the JSON Schema of all events.")
 def command(as_schema: bool) -> None:
     """List the events that Porter emits, and the data of each."""
-    from daemon.events import schema
+    from daemon.events import choices, schema
 
     described = schema()
     if as_schema:
@@ -28,5 +28,6 @@ def command(as_schema: bool) -> None:
         name = event["properties"]["data"]["$ref"].rpartition("/")[2]
         click.echo(f"{event['title']}: {event['description'].splitlines()[0]}")
         for field, facts in definitions[name]["properties"].items():
-            click.echo(f"    {field:<16}{' '.join(facts['description'].split())}")
+            allowed = f" One of: {', '.join(choices(facts))}." if choices(facts) else ""
+            click.echo(f"    {field:<16}{' '.join(facts['description'].split())}{allowed}")
         click.echo()

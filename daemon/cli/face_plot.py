@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from daemon.errors import OutputError
+from daemon.cli.figures import save
 from daemon.people.comparison import Compared
 from daemon.people.enrolment import from_portrait
 from daemon.people.matching import Array, Neighbour
@@ -40,12 +40,7 @@ def draw(compared: Sequence[Compared], known: Sequence[Template], path: Path) ->
         _face(face, each)
         _bars(bars, each, by_id)
         _places(places, each, by_id)
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        path.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"--plot: {path}: cannot be written: {reason}") from None
+    save(figure, path, "--plot", dpi=110)
 
 
 def around(probe: Array, vectors: Array) -> Array:

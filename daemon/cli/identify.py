@@ -9,6 +9,7 @@ import click
 
 from daemon.cli.comparison import Outputs, answer, comparison_options
 from daemon.cli.parameters import config_option
+from daemon.cli.pictures import MANY_FILES
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -22,18 +23,18 @@ Examples:
   porter identify --folder 2025 --folder 2026 --recursive --csv -
 
 \b
-Exit codes: 0 every face is somebody who is known, 1 one is not or is too bad to tell, 66 no picture
-could be compared, 74 an output cannot be written.
+Exit codes: 0 every face is somebody who is known, 1 one is not or is too bad to tell, 2 a wrong
+option, 66 no picture could be compared, 74 an output cannot be written.
 """
 
 
 @click.command(epilog=EPILOG)
-@click.argument("given", nargs=-1, type=click.Path(path_type=Path), metavar="[PICTURE]...")
+@click.argument("given", nargs=-1, type=MANY_FILES, metavar="[PICTURE]...")
 @click.option(
     "--folder",
     "folders",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=MANY_FILES,
     metavar="DIR",
     help="All pictures of a folder; may be given several times.",
 )

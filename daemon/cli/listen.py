@@ -61,9 +61,13 @@ def command(
     config = override(load_config(path), file=file, device=device, fast=fast)
     config = override_provider(config, provider)
     if picture is not None:
-        from daemon.cli.plot import Picture, require_matplotlib
+        from daemon.cli.figures import require_drawable
+        from daemon.cli.pictures import check_apart
+        from daemon.cli.plot import Picture
 
-        require_matplotlib()
+        heard = [config.audio.path] if config.audio.path is not None else []
+        check_apart({"--plot": picture}, heard, "recordings")
+        require_drawable(picture, "--plot")
     detectors = open_detectors(config)
     words = [word for detector in detectors for word in detector.words]
     shown: list[views.View] = [views.JsonSteps(words) if as_json else views.meter(words)]

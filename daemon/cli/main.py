@@ -55,9 +55,10 @@ Exit codes:
    2  wrong usage of the command line
   65  a model or its card is missing or damaged
   66  no sound or picture: no such file or device, or damaged
-  67  nobody, or no word, of this name is enrolled, or it cannot be a name
+  67  nobody and no word of this name is enrolled, no stranger has this number,
+      or it cannot be a name
   69  the lock cannot be worked, or no daemon answers
-  74  events cannot be written: full disk, closed pipe
+  74  events or files cannot be written: full disk, closed pipe, no such folder
   77  the gallery cannot be used: damaged, a wrong key, or one others can read
   78  the configuration is wrong
  130  interrupted; porter detect and porter style wrote what they had so far

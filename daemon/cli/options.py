@@ -108,7 +108,10 @@ def override(
     if device == "":
         raise click.UsageError("--device is empty; give an index or a part of a name")
     if fast and file is None and config.audio.enabled and config.audio.source != "file":
-        raise click.UsageError("--fast works with files only; give --file, too")
+        raise click.UsageError(
+            f"--fast works with files only, and the sound comes from the {config.audio.source}; "
+            "give --file, too, or set audio.enabled to false"
+        )
     audio: dict[str, Any] = config.audio.model_dump()
     if file is not None:
         audio |= {"source": "file", "path": file, "device": None}

@@ -87,9 +87,13 @@ def paint_slowly(
         SourceError: the style cannot be read, or a folder or pattern holds nothing.
         ModelError: the feature network cannot be used.
         OutputError: a painting cannot be written.
+        click.UsageError: a video, or an unsuitable name for a painting.
         PorterError: SciPy is missing.
     """
     *contents, style = given
+    for each in given:
+        if is_video(each):
+            raise click.UsageError(f"{each}: videos need --fast MODEL")
     if manner.optimiser == "lbfgs":
         require_scipy()
     places = _places(
@@ -134,6 +138,7 @@ def paint_fast(
         SourceError: a folder or pattern holds nothing.
         ModelError: the network cannot be used.
         OutputError: a painting cannot be written.
+        click.UsageError: an unsuitable name for a painting.
     """
     places = _places(find_footage(given, report.skipped), out, several=_several(given))
     painter = open_painter(model, providers, threads)
@@ -224,8 +229,8 @@ def _places(
     """Each content with the file of its painting.
 
     Raises:
-        OutputError: the folder cannot be made, or the name says no format.
-        click.UsageError: a content or the style would be painted over.
+        OutputError: the folder cannot be made.
+        click.UsageError: a content or the style would be painted over, or the name says no format.
     """
     places = _planned(contents, out, several=several)
     read = {file_identity(each): each for each in (*contents, *([style] if style else []))}
@@ -244,12 +249,15 @@ def _planned(contents: Sequence[Path], out: Path, *, several: bool) -> list[tupl
     """Each content with the file of its painting, before anything is made or compared.
 
     Raises:
-        OutputError: several paintings have one name, or the name says no format.
+        click.BadParameter: several paintings have one name, or the name says no format.
     """
     if not (out.is_dir() or (several and not out.suffix)):
         if len(contents) > 1:
-            raise OutputError(f"{out}: {len(contents)} paintings need a folder; name one with -o")
-        check_name(out, video=is_video(contents[0]))
+            raise _wrong(f"{out}: {len(contents)} paintings need a folder; name one")
+        try:
+            check_name(out, video=is_video(contents[0]))
+        except OutputError as error:
+            raise _wrong(str(error)) from None
         return [(contents[0], out)]
     taken: set[str] = set()
     places = []
@@ -259,6 +267,10 @@ def _planned(contents: Sequence[Path], out: Path, *, several: bool) -> list[tupl
             (content, out / distinct_name(content.stem, ".mp4" if video else ".jpg", taken))
         )
     return places
+
+
+def _wrong(message: str) -> click.BadParameter:
+    return click.BadParameter(message, param_hint="-o")
 
 
 def _facts(painting: Painting) -> dict[str, Any]:

@@ -39,8 +39,10 @@ def command(ctx: click.Context, as_json: bool, path: Path | None) -> None:
     ctx.obj = path
     if ctx.invoked_subcommand is not None:
         return
-    config, gallery = _open(path)
-    with gallery:
+    from daemon.people.reading import read_gallery
+
+    config = _config(path)
+    with read_gallery(config.gallery) as gallery:
         people = gallery.people(_encoder(config))
     if as_json:
         rows = [asdict(each) | {"schedule": str(each.schedule)} for each in people]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from daemon.cli.progress import say
-from daemon.errors import SourceError
+from daemon.errors import MissingExtra, SourceError
+from daemon.paths import file_identity
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -20,11 +21,15 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
+MANY_FILES = click.Path(path_type=Path, readable=False)
+"""Of files, folders and patterns; one that cannot be read is no wrong usage: it is skipped."""
+
+
 def pictures_argument(command: CommandT) -> CommandT:
     """Add PICTURE..., which the command gets as `given`: files, folders and patterns."""
-    return click.argument(
-        "given", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURE..."
-    )(command)
+    return click.argument("given", nargs=-1, required=True, type=MANY_FILES, metavar="PICTURE...")(
+        command
+    )
 
 
 class Skipped:
@@ -117,6 +122,34 @@ def distinct_name(stem: str, suffix: str, taken: set[str]) -> str:
     return name
 
 
+def check_apart(
+    outputs: Mapping[str, Path | None], read: Iterable[Path], what: str = "pictures"
+) -> None:
+    """Refuse to write over a file that is read, or two outputs into one file.
+
+    Args:
+        outputs: the file of each option, if it was given.
+        read: files that are read.
+        what: those are, for people.
+
+    Raises:
+        click.BadParameter: one of the options.
+    """
+    looked_at = {file_identity(each) for each in read} - {None}
+    taken: dict[Path | tuple[int, int], str] = {}
+    for option, file in outputs.items():
+        if file is None:
+            continue
+        identity = file_identity(file)
+        if identity in looked_at:
+            problem = f"{file} is one of the {what}; name another file"
+            raise click.BadParameter(problem, param_hint=option)
+        other = taken.setdefault(identity or file.resolve(), option)
+        if other != option:
+            problem = f"{file} is the file of {other}, too; name another file"
+            raise click.BadParameter(problem, param_hint=option)
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder for what is written, if it is not there.
 
@@ -148,11 +181,7 @@ def require_desk(wanted: str) -> None:
 
     missing = [name for name in ("sklearn", "scipy", "matplotlib") if find_spec(name) is None]
     if missing:
-        from daemon.cli.plot import MissingExtra
-
-        raise MissingExtra(
-            f"{wanted} needs {', '.join(missing)}; install it: pip install 'porter[desk]'"
-        )
+        raise MissingExtra(f"{wanted} needs {', '.join(missing)}", "desk")
 
 
 def choose(provider: Provider | None, configured: Provider) -> list[str]:

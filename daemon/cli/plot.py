@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +19,14 @@ from daemon.audio.features import (
     log_mel,
 )
 from daemon.cards import WakeWord
+from daemon.cli.figures import save
 from daemon.cli.views import Block
-from daemon.errors import OutputError, PorterError
 
 Array = npt.NDArray[np.float32]
 
 LONGEST_SECONDS = 600
 """Sound that a picture shows; of more, the last ten minutes."""
 _PIXELS = 3_000
-
-
-class MissingExtra(PorterError):
-    """A Python package is missing that only an extra installs."""
-
-
-def require_matplotlib(wanted: str = "--plot") -> None:
-    """Say how to install matplotlib before a long recording is listened to in vain.
-
-    Args:
-        wanted: what needs it.
-
-    Raises:
-        MissingExtra: it is not installed.
-    """
-    if find_spec("matplotlib") is None:
-        raise MissingExtra(f"{wanted} needs matplotlib; install it: pip install 'porter[plot]'")
 
 
 class Picture:
@@ -78,12 +60,7 @@ class Picture:
         figure = _draw(
             kept, probabilities[skipped:], self._words, self._detections, skipped * STEP_SECONDS
         )
-        try:
-            figure.savefig(self._path, dpi=120)
-        except (OSError, ValueError) as error:
-            self._path.unlink(missing_ok=True)
-            reason = getattr(error, "strerror", None) or str(error)
-            raise OutputError(f"--plot: {self._path}: cannot be written: {reason}") from None
+        save(figure, self._path, "--plot", dpi=120)
 
 
 def _draw(

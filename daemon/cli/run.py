@@ -42,7 +42,11 @@ Examples:
 @audio_options
 @camera_option
 @click.option("--pipe", is_flag=True, help="Listen to raw 16-bit 16 kHz mono on standard input.")
-@click.option("--fast", is_flag=True, help="Go through files as fast as possible.")
+@click.option(
+    "--fast",
+    is_flag=True,
+    help="Go through files as fast as possible; of sound, too, unless none is listened to.",
+)
 @provider_option
 def command(
     path: Path | None,

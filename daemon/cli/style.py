@@ -9,7 +9,7 @@ import click
 
 from daemon.cli.options import provider_option
 from daemon.cli.parameters import Number, config_option
-from daemon.cli.pictures import json_option
+from daemon.cli.pictures import MANY_FILES, json_option
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -32,9 +32,7 @@ written.
 
 
 @click.command(epilog=EPILOG)
-@click.argument(
-    "given", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CONTENT... STYLE"
-)
+@click.argument("given", nargs=-1, required=True, type=MANY_FILES, metavar="CONTENT... STYLE")
 @click.option(
     "-o",
     "--out",

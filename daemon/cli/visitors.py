@@ -114,14 +114,14 @@ def _open(config: Config) -> Visitors | None:
 
 def _strangers(config: Config, visitors: Visitors) -> list[Stranger]:
     from daemon.cards import find_card, read_card
-    from daemon.people.gallery import open_gallery
     from daemon.people.matching import make_matcher
+    from daemon.people.reading import read_gallery
     from daemon.people.records import EncoderId
     from daemon.people.strangers import strangers
     from daemon.vision.cards import EncoderCard
 
     card = read_card(find_card(config.faces.encoder), EncoderCard)
-    with open_gallery(config.gallery) as gallery:
+    with read_gallery(config.gallery) as gallery:
         known = gallery.templates(EncoderId.of(card))
     return strangers(
         visitors.all(EncoderId.of(card)),

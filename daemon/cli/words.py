@@ -12,7 +12,7 @@ import click
 from daemon.cli.options import provider_option
 from daemon.cli.parameters import config_option
 from daemon.cli.people import counted
-from daemon.cli.pictures import Skipped, json_option
+from daemon.cli.pictures import MANY_FILES, Skipped, json_option
 from daemon.cli.progress import progress, say
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ damaged or of another trunk, 66 no recording could be used, 67 no such word.
 
 
 @click.group(epilog=EPILOG, invoke_without_command=True)
+@json_option
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, as_json: bool) -> None:
     """Wake words from three recordings; the daemon listens for them beside the trained ones."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_)
+        ctx.invoke(list_, as_json=as_json)
 
 
 @command.command("list", epilog="\b\nExample:\n  porter words list --json")
@@ -84,7 +85,7 @@ def list_(as_json: bool) -> None:
     "  porter words enroll computer --microphone"
 )
 @click.argument("name")
-@click.argument("given", nargs=-1, type=click.Path(path_type=Path), metavar="[RECORDING]...")
+@click.argument("given", nargs=-1, type=MANY_FILES, metavar="[RECORDING]...")
 @click.option("--microphone", is_flag=True, help="Record three takes now.")
 @click.option("--device", metavar="NAME", help="With --microphone: which one.")
 @click.option("--keep", is_flag=True, help="Keep the recordings, too, not only vectors of them.")
@@ -188,8 +189,7 @@ def remove(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     "  porter words test 'evening/*.flac' --json\n\n\b\n"
     "Exit codes: 0 a word was heard in each recording, 1 not in all, 66 none could be read."
 )
-@click.argument("given", nargs=-1, required=True, type=click.Path(path_type=Path),
-                metavar="RECORDING...")  # fmt: skip
+@click.argument("given", nargs=-1, required=True, type=MANY_FILES, metavar="RECORDING...")
 @json_option
 @provider_option
 @config_option

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from daemon.errors import DoorError
+from daemon.errors import DoorError, install
 from daemon.fields import Backoff
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def open_device(path: Path) -> Device:
     try:
         import evdev
     except ImportError:
-        raise DoorError("door.badge needs the library evdev: pip install 'porter[badge]'") from None
+        raise DoorError(f"door.badge needs the library evdev; {install('badge')}") from None
     device: Device = evdev.InputDevice(str(path))
     return device
 

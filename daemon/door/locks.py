@@ -155,7 +155,8 @@ class GpioLock:
             import gpiod
         except ImportError:
             raise Unusable(
-                "door.actuator gpio needs the library gpiod: pip install 'porter[gpio]'"
+                "door.actuator gpio needs the library gpiod; in Porter's source folder: "
+                "pip install -c constraints.txt '.[gpio]'"
             ) from None
         self._active, self._inactive = gpiod.line.Value.ACTIVE, gpiod.line.Value.INACTIVE
         self._line = line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,17 +60,29 @@ class Pile:
     method: Method
     clusters: Sequence[Cluster]
     """The largest first."""
+    groups: int
+    """How many the method made; those of one known person became one cluster."""
     left_out: Sequence[Seen]
     """Faces that are not good enough to be compared."""
 
 
-def look(pictures: Iterable[tuple[Path, Image]], examiner: Examiner) -> list[Seen]:
-    """Find and embed all faces of pictures, in their order."""
-    return [
-        Seen(photo, thumbnail(image, each.face.box), each)
-        for photo, image in pictures
-        for each in examiner.examine(image)
-    ]
+def look(
+    pictures: Iterable[tuple[Path, Image]], examiner: Examiner, faceless: Callable[[Path], None]
+) -> list[Seen]:
+    """Find and embed all faces of pictures, in their order.
+
+    Args:
+        pictures: with their paths.
+        examiner: finds and embeds.
+        faceless: is told of each picture that shows no face.
+    """
+    found = []
+    for photo, image in pictures:
+        faces = examiner.examine(image)
+        found += [Seen(photo, thumbnail(image, each.face.box), each) for each in faces]
+        if not faces:
+            faceless(photo)
+    return found
 
 
 def vectors_of(faces: Sequence[Seen], dimension: int) -> Vectors:
@@ -115,7 +127,7 @@ def sort_by_person(
         clusters.append(Cluster(person, joined, sum(each.matching for each in same)))
     clusters.sort(key=lambda each: -len(each.faces))
     poor = [each for each in faces if each.examined.fault is not None]
-    return Pile(grouping.method, clusters, poor)
+    return Pile(grouping.method, clusters, grouping.count, poor)
 
 
 def _name(faces: Sequence[Seen], matcher: Matcher) -> Cluster:

@@ -99,7 +99,7 @@ class FaceSeen:
     type: ClassVar[str] = "porter.face.seen"
 
     track: int
-    """Number of the tracked face; grows."""
+    """Number of the tracked face; grows for a whole run, across reloads."""
     box: list[float]
     """x, y, width and height in pixels of the picture."""
     score: float

@@ -7,6 +7,7 @@ what is under the box turns out to be somebody else: nobody inherits what anothe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -52,12 +53,16 @@ class Track:
         return float(np.sum((embedding - self.embedding) ** 2)) < limit
 
 
+_numbers = count(1)
+"""Of the whole process: when the configuration is read again, a new tracker goes on counting, and a
+number still means one face."""
+
+
 class Tracker:
     """Follows every face in view."""
 
     def __init__(self) -> None:
         self._tracks: list[Track] = []
-        self._numbers = 0
 
     def update(
         self, faces: Sequence[Face], time: float, sure: float = 0.0
@@ -106,8 +111,7 @@ class Tracker:
         return gone
 
     def _begin(self, face: Face, time: float) -> Track:
-        self._numbers += 1
-        return Track(self._numbers, face, time)
+        return Track(next(_numbers), face, time)
 
     def _pairs(self, tracks: Sequence[Track], free: list[Face]) -> list[Track]:
         """Give each track the face that overlaps most, best pairs first; takes them from `free`."""

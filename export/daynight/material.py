@@ -58,6 +58,9 @@ def read(folders: Sequence[Path], skipped: Callable[[str], None]) -> Pictures:
     images: list[Image] = []
     labels: list[float] = []
     for folder in folders:
+        if not all((folder / name).is_dir() for name in LABELS):
+            wanted = " and ".join(f"{name}/" for name in LABELS)
+            raise SourceError(f"{folder}: must have {wanted} in it, a folder of pictures each")
         for number, name in enumerate(LABELS):
             before = len(paths)
             for path in pictures_of(folder / name):

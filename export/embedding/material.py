@@ -30,8 +30,8 @@ MISNAMED = 0.25
 class MaterialError(PorterError):
     """There is too little to learn from, or an option does not fit."""
 
-    exit_code = 64
-    """EX_USAGE"""
+    exit_code = 2
+    """Of wrong usage."""
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,9 @@ class Scene:
             SourceError: it is not readable as a picture.
         """
         coded = np.fromfile(self.file, np.uint8, self.size, offset=self.offset)
-        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(coded, cv2.IMREAD_COLOR) if len(coded) else None
         if image is None:
-            raise SourceError(f"{self.file}: {self.name}: not a picture; remove it")
+            raise SourceError(f"{self.file}: {self.name}: not a picture, or damaged")
         return np.asarray(image, np.uint8)
 
 

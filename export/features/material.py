@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,10 @@ def gather(labelled: Path | None, more: Sequence[Path], side: int) -> Material:
         more: folders and tars of pictures without labels, to learn from.
         side: of the squares, in pixels.
 
+    Pictures that cannot be read are named and skipped.
+
     Raises:
-        SourceError: something cannot be read, or there is nothing.
+        SourceError: a folder or a tar cannot be read, or there is no picture to learn from.
     """
     learning: list[tuple[Scene, int]] = []
     checking: list[tuple[Scene, int]] = []
@@ -74,7 +77,10 @@ def gather(labelled: Path | None, more: Sequence[Path], side: int) -> Material:
         learning += [(scene, UNKNOWN) for scene in listed(place)]
     if not learning:
         raise SourceError("no pictures to learn from; give --labelled TAR or --pictures PLACE")
-    return Material(_read(learning, side), _read(checking, side), tuple(classes))
+    material = Material(_read(learning, side), _read(checking, side), tuple(classes))
+    if not len(material.learning):
+        raise SourceError("no picture to learn from could be read")
+    return material
 
 
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
@@ -86,11 +92,18 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def _read(chosen: Sequence[tuple[Scene, int]], side: int) -> Pictures:
+    """Those that can be read; the others are named."""
     images = np.zeros((len(chosen), side, side, 3), np.uint8)
-    for place, (scene, _) in enumerate(tqdm(chosen, desc="reading", unit="picture", leave=False)):
-        images[place] = square(scene.read(), side)
-    labels = torch.tensor([label for _, label in chosen], dtype=torch.int64)
-    return Pictures(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), labels)
+    labels: list[int] = []
+    for scene, label in tqdm(chosen, desc="reading", unit="picture", leave=False):
+        try:
+            images[len(labels)] = square(scene.read(), side)
+        except SourceError as error:
+            tqdm.write(f"{error}; skipped", file=sys.stderr)
+            continue
+        labels.append(label)
+    read = torch.from_numpy(images[: len(labels)]).permute(0, 3, 1, 2).contiguous()
+    return Pictures(read, torch.tensor(labels, dtype=torch.int64))
 
 
 def square(image: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

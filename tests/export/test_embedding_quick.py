@@ -148,7 +148,7 @@ def test_an_option_that_does_not_fit_is_one_line(folder):
         cwd=ROOT,
         env=os.environ | {"XDG_CACHE_HOME": str(folder / "cache")},
     )
-    assert done.returncode == 64
+    assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
         "porter-export: error: --set needs --data, the folder of prepared sets"
     )

@@ -142,9 +142,13 @@ def test_vgg19_becomes_a_feature_network(tmp_path):
     photographs.mkdir()
     for number in range(3):
         cv2.imwrite(str(photographs / f"{number}.png"), scene(number, 240, 230))
+    (photographs / "text.jpg").write_text("no picture")
+    (photographs / "empty.jpg").touch()
     arguments = [str(path), "--pictures", str(photographs), "--out", str(tmp_path)]
     done = CliRunner().invoke(cli, ["convert-vgg19", *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
+    for name in ("text", "empty"):
+        assert f"{name}.jpg: not a picture, or damaged; skipped" in done.stderr
     network = graph.read(tmp_path / "vgg19.onnx")
     assert [len(each) for each in network.blocks] == [2, 2, 4, 4, 1]
 

@@ -129,6 +129,7 @@ def test_half_a_sample_at_the_end_of_a_pipe_is_left_out(
     [
         (["--file", "a.wav", "--pipe"], "exclude each other"),
         (["--fast"], "--fast works with files only"),
+        (["--fast", "--camera", "walk.mp4"], "the sound comes from the"),
     ],
 )
 def test_options_that_make_no_sense_are_wrong_usage(

@@ -115,6 +115,27 @@ def test_a_picture_that_cannot_be_written_is_an_output_error(
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("talk.wav", "is one of the recordings"),
+        ("door.yaml", "no picture's name"),
+        ("noend", "no picture's name"),
+    ],
+)
+def test_a_picture_takes_no_other_file_s_place(
+    environment: dict[str, str], config: Path, sound: Path, name: str, told: str
+) -> None:
+    taken = sound.with_name(name)
+    taken.touch()
+    before = taken.read_bytes()
+    arguments = ("--config", config, "--file", sound, "--fast", "--plot", taken)
+    done = porter("listen", *arguments, environment=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"'--plot': {taken}" in done.stderr.replace("\n", " ") or name in done.stderr
+    assert taken.read_bytes() == before
+
+
 def test_without_matplotlib_the_extra_is_named(
     environment: dict[str, str], config: Path, sound: Path, tmp_path: Path
 ) -> None:
@@ -132,7 +153,8 @@ def test_without_matplotlib_the_extra_is_named(
     )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "porter: error: --plot needs matplotlib; install it: pip install 'porter[plot]'"
+        "porter: error: --plot needs matplotlib; in Porter's source folder: "
+        "pip install -c constraints.txt '.[plot]'"
     ]
 
 

@@ -8,6 +8,7 @@ from daemon.events import schema
 from tests.faces import write_face_models
 from tests.objects import street, write_colour_detector, write_video
 from tests.runtime.process import Json, configuration, events, porter
+from tests.schema import closed
 
 
 def test_a_dog_and_a_person_are_said_once_each(environment: dict[str, str], tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_a_dog_and_a_person_are_said_once_each(environment: dict[str, str], tmp_
         ("dog", 1),
         ("person", 1),
     ]
-    validator = jsonschema.Draft202012Validator(schema())
+    validator = jsonschema.Draft202012Validator(closed(schema()))
     for each in said:
         validator.validate(each)
     started: Json = found[0]["data"]

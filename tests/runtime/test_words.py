@@ -319,6 +319,23 @@ def test_names_that_cannot_be(
     assert told in done.stderr
 
 
+def test_a_word_keeps_its_letters_in_messages_and_pictures(
+    home: dict[str, str], takes: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    three, picture = [takes / f"porcupine-{number}.wav" for number in range(3)], tmp_path / "p.png"
+    assert porter("words", "enroll", "Grüße 你", *three, environment=home).returncode == 0
+    unknown = porter("words", "remove", "nope", "--yes", environment=home)
+    assert unknown.stderr == ("porter: error: nope: no such enrolled word; there is Grüße 你\n")
+    sound = ("--file", takes / "porcupine-3.wav", "--fast")
+    drawn = porter("listen", *sound, "--plot", picture, environment=home)
+    assert (drawn.returncode, picture.exists()) == (0, True)
+    assert drawn.stderr in (
+        "",
+        f"--plot: {picture}: letters that its font does not have are drawn as boxes\n",
+    )
+
+
 def test_bad_files_leave_the_good_words(home: dict[str, str], takes: Path, tmp_path: Path) -> None:
     enrol(home, takes)
     folder = tmp_path / "state" / "words"
@@ -334,7 +351,7 @@ def test_bad_files_leave_the_good_words(home: dict[str, str], takes: Path, tmp_p
 
     run = porter("run", "--file", takes / "porcupine-3.wav", "--fast", environment=home)
     listed = porter("words", "list", environment=home)
-    as_json = json.loads(porter("words", "list", "--json", environment=home).stdout)
+    as_json = json.loads(porter("words", "--json", environment=home).stdout)
     tried = porter("words", "test", takes / "porcupine-3.wav", environment=home)
 
     assert run.returncode == 0

@@ -162,9 +162,11 @@ def test_an_interruption_keeps_the_best_so_far(models, room):
         (["content.png", "style.png", "--style-size", "1025"], 2, "--style-size"),
         (["content.png", "style.png", "--style-weight", "nan"], 2, "'nan' is no number"),
         (["content.png", "style.png", "--size", "2000"], 2, "at most 1024"),
-        (["content.png", "style.png", "-o", "painted.gif"], 74, "no picture's name"),
-        (["walk.avi", "--fast", "negative", "-o", "painted.jpg"], 74, "no video's name"),
-        (["content.png", "style.png", "style.png"], 74, "2 paintings need a folder"),
+        (["content.png", "style.png", "-o", "painted.gif"], 2, "no picture's name"),
+        (["walk.avi", "--fast", "negative", "-o", "painted.jpg"], 2, "no video's name"),
+        (["walk.avi", "style.png", "-o", "k.jpg"], 2, "walk.avi: videos need --fast MODEL"),
+        (["walk.avi", "style.png", "-o", "k.mp4"], 2, "walk.avi: videos need --fast MODEL"),
+        (["content.png", "style.png", "style.png"], 2, "2 paintings need a folder"),
         (["content.png", "style.png", "-o", "style.png/x.jpg"], 74, "cannot be made"),
     ],
 )  # fmt: skip
@@ -282,7 +284,7 @@ def test_without_scipy_one_line_says_how_to_get_it(models, room, tmp_path):
     both = (room / "content.png", room / "style.png", "--size", "64", "--steps", "2")
     code, _, err = style(models, *both, "-o", room / "a.jpg", PYTHONPATH=path)
     assert code == 1
-    assert "pip install 'porter[desk]'" in err
+    assert "pip install -c constraints.txt '.[desk]'" in err
     code, _, err = style(
         models, *both, "-o", room / "a.jpg", "--optimiser", "adam", PYTHONPATH=path
     )

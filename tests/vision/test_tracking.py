@@ -125,3 +125,9 @@ def test_agreement_is_k_equal_verdicts_in_a_row_within_t_seconds(
             assert found is not None
             assert (found.verdict, found.frames) == (verdict, len(run))
             assert (found.first, found.last) == pytest.approx((run[-1], run[0]))
+
+
+def test_a_reload_gives_nobody_a_number_that_another_had() -> None:
+    (before,), _ = Tracker().update([face(0)], 0.0)
+    (after,), _ = Tracker().update([face(0)], 0.1)
+    assert after.number > before.number

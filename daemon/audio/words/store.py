@@ -123,8 +123,9 @@ class Store:
         self.folder = folder
 
     def names(self) -> list[str]:
-        """The words that are there, by name, without a look into their files."""
-        return sorted(path.stem.replace("_", " ") for path in self._files())
+        """The words that are there, as they were named; a damaged one after its file."""
+        words, damaged = self.read()
+        return sorted([*(word.name for word in words), *(each.name for each in damaged)])
 
     def read(self) -> tuple[list[Word], list[Damaged]]:
         """The words, and the files that hold none though they should."""

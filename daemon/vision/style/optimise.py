@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from daemon.errors import PorterError
+from daemon.errors import MissingExtra, PorterError
 from daemon.vision.style.gradient import Floats, Loss
 
 Optimiser = Literal["lbfgs", "adam"]
@@ -117,9 +117,8 @@ def require_scipy() -> None:
     try:
         import scipy.optimize  # noqa: F401
     except ImportError:
-        raise PorterError(
-            "style transfer by optimisation needs SciPy: pip install 'porter[desk]', "
-            "or use --optimiser adam or --fast"
+        raise MissingExtra(
+            "style transfer by optimisation needs SciPy, unlike --optimiser adam and --fast", "desk"
         ) from None
 
 
