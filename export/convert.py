@@ -8,11 +8,12 @@ import json
 import logging
 import multiprocessing
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,23 @@ def save_card(path: Path, card: Mapping[str, Any]) -> Path:
     partial.write_text(yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True, width=100))
     partial.replace(target)
     return target
+
+
+@contextmanager
+def publishing(out: Path) -> Iterator[Path]:
+    """A folder in which a model is made before it takes the place of the one before.
+
+    What lies in it in the end, a model's files and its card, is moved into `out`, the card last. If
+    an error ends the making, or the machine stops, `out` stays as it is.
+
+    Args:
+        out: folder of the model; is made if it is not there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".new-", dir=out) as folder:
+        yield Path(folder)
+        for made in sorted(Path(folder).iterdir(), key=lambda each: each.suffix == ".yaml"):
+            made.replace(out / made.name)
 
 
 def plain(value: Any) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -32,6 +33,9 @@ class Pace:
     """Longest gradient; a longer one is shortened to it."""
     every: int
     """Steps from one checkpoint to the next."""
+    seed: int
+    """Of what a step draws from torch's dice, such as noise and dropout; with its number, so that
+    it draws the same whether the run was cut off before or not."""
 
 
 class Course:
@@ -46,7 +50,8 @@ class Course:
         optimiser: Optimizer,
         pace: Pace,
         checkpoint: Path,
-        recipe: dict[str, Any],
+        recipe: Mapping[str, Any],
+        measure: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         """Take what is trained, and bring all of it to where the checkpoint is, if there is one.
 
@@ -54,13 +59,14 @@ class Course:
             network: on its device.
             optimiser: with the peak learning rate.
             pace: of the run.
-            checkpoint: file; its folder is made.
+            checkpoint: file; its folder is made. It is of the same run: see :mod:`export.keys`.
             recipe: plain facts that are written with the weights.
+            measure: further figures, taken at every checkpoint.
         """
         self._network, self._optimiser, self._pace = network, optimiser, pace
-        self._checkpoint, self._recipe = checkpoint, recipe
+        self._checkpoint, self._recipe, self._measure = checkpoint, dict(recipe), measure
         rates = [group["lr"] for group in optimiser.param_groups]
-        self._schedule = OneCycleLR(optimiser, rates, pace.steps, pct_start=pace.rise)
+        self._schedule = OneCycleLR(optimiser, rates, max(2, pace.steps), pct_start=pace.rise)
         self._figures: dict[str, float] = {}
         self.done = 0
         """Steps that were taken."""
@@ -78,6 +84,8 @@ class Course:
         name, steps = self._checkpoint.stem, self._pace.steps
         with tqdm(total=steps, initial=self.done, desc=name, unit="step") as bar:
             for batch in islice(batches, steps - self.done):
+                dice = np.random.SeedSequence([self._pace.seed, self.done])
+                torch.manual_seed(int(dice.generate_state(1, np.uint64)[0]))
                 yield batch
                 bar.update()
                 bar.set_postfix(
@@ -97,9 +105,12 @@ class Course:
             before = self._figures.get(name, value)
             self._figures[name] = REMEMBERED * before + (1 - REMEMBERED) * value
         if self.done % self._pace.every == 0 or self.done == self._pace.steps:
-            self._keep()
+            self.keep()
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write the checkpoint, with the figures, and a line of the log."""
+        figures = {**self._figures, **self._measure()}
+        rounded = {name: round(value, 4) for name, value in figures.items()}
         partial = self._checkpoint.with_suffix(".tmp")
         torch.save(
             {
@@ -108,10 +119,10 @@ class Course:
                 "schedule": self._schedule.state_dict(),
                 "step": self.done,
                 "recipe": self._recipe,
+                "figures": rounded,
             },
             partial,
         )
         partial.replace(self._checkpoint)
         with self._checkpoint.with_suffix(".jsonl").open("a", encoding="utf-8") as log:
-            rounded = {name: round(value, 4) for name, value in self._figures.items()}
             log.write(json.dumps({"step": self.done, **rounded}) + "\n")

@@ -75,7 +75,7 @@ class Recordings:
                     self.root, folder, self.splits, (*left_out, *exclude), self.calibration
                 )
             )
-            filled.append((share, pool))
+            filled += [(share, pool)] * bool(pool.sounds)
         return filled
 
     def backgrounds(self, seed: int, minutes: float) -> list[tuple[float, Pool]]:
@@ -112,6 +112,7 @@ def for_trunk(
 
 
 def containing(words: Sequence[str]) -> list[str]:
-    """Labels of recordings in which somebody says one of the words: never negatives."""
+    """Labels of recordings in which somebody says one of the words or phrases: never negatives."""
     labels = ("hey_computer", "hey_savant", "hey_chatterbox", "amelia", "athena")
-    return [label for label in labels for word in words if word in label.split("_")]
+    said = ["_".join(word.lower().split()) for word in words]
+    return said + [label for label in labels if any(f"_{word}_" in f"_{label}_" for word in said)]

@@ -5,10 +5,9 @@ Sounds are kept as 16-bit integers (an hour is 115 MB) and become float32 when d
 
 from __future__ import annotations
 
-import csv
 import multiprocessing
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,9 +19,14 @@ import soxr
 from tqdm import tqdm
 
 from daemon.audio.features import SAMPLE_RATE
+from daemon.errors import SourceError
+from export.data.manifests import Clip, read_manifest
 from export.data.speech import Audio, SpeechCache, Utterance, trim
 
 Stored = npt.NDArray[np.int16]
+
+SOUNDS = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+"""Endings of the files of a folder without a manifest."""
 
 
 @dataclass
@@ -55,14 +59,6 @@ class Pool:
         return sound[start : start + length]
 
 
-def read(path: Path) -> Audio:
-    """Any file that libsndfile reads, as 16 kHz mono (n,)."""
-    samples, rate = sf.read(path, dtype="float32", always_2d=True)
-    mono = samples.mean(axis=1)
-    resampled: Audio = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
-    return resampled
-
-
 CALIBRATION_EVERY = 8
 """Of the recordings of a split, every eighth is kept from training, to set thresholds on."""
 
@@ -82,33 +78,59 @@ def recorded(
         splits: splits to take.
         exclude: labels to leave out.
         calibration: only those kept for calibration, only the others, or (None) all.
+
+    Raises:
+        SourceError: the manifest or a recording cannot be read, or none is in the splits.
     """
-    with (root / folder / "manifest.csv").open(newline="") as manifest:
-        rows = [row for row in csv.DictReader(manifest) if row["split"] in splits]
-    for index, row in enumerate(rows):
+    manifest = root / folder / "manifest.csv"
+    clips = [clip for clip in read_manifest(manifest) if clip.split in splits]
+    if not clips:
+        raise SourceError(
+            f"{manifest}: no recording has the split {' or '.join(splits)}; say it in the column "
+            "split"
+        )
+    for index, clip in enumerate(clips):
         kept = index % CALIBRATION_EVERY == 0
-        if row["label"] not in exclude and calibration in (None, kept):
-            yield read(root / row["path"])
+        if clip.label not in exclude and calibration in (None, kept):
+            yield clip.read()
 
 
-def speakers(folder: Path, hold_out: str | None) -> Iterable[Audio]:
-    """Recordings of a wake word: a folder of sound files, or one whose manifest names speakers.
+def said_by(folders: Mapping[str, Path], hold_out: str | None) -> dict[str, list[Clip]]:
+    """Recordings of wake words to learn from, by word.
 
     Args:
-        folder: has sound files, or a `manifest.csv` with columns `path` and `source` (the speaker).
+        folders: by word; each has a `manifest.csv`, of which the split `train` counts (all, if it
+            names none), or sound files.
         hold_out: a speaker to leave out, kept for a test.
+
+    Raises:
+        SourceError: a folder has no recordings, or none at all is by the speaker to leave out.
     """
+    found = {word: _listed(folder) for word, folder in folders.items()}
+    known = {name for clips in found.values() for clip in clips for name in _who(clip)}
+    if hold_out is not None and hold_out not in known:
+        there = ", ".join(sorted(known)) or "no manifest.csv names any"
+        raise SourceError(f"--hold-out {hold_out}: not among the speakers: {there}")
+    rest = {
+        word: [clip for clip in clips if hold_out not in _who(clip)]
+        for word, clips in found.items()
+    }
+    for word, folder in folders.items():
+        if not rest[word]:
+            raise SourceError(f"{folder}: no recordings to learn from; name a folder with some")
+    return rest
+
+
+def _listed(folder: Path) -> list[Clip]:
     if (folder / "manifest.csv").exists():
-        with (folder / "manifest.csv").open(newline="") as manifest:
-            rows = list(csv.DictReader(manifest))
-        paths = [folder.parent / row["path"] for row in rows if row["source"] != hold_out]
-    else:
-        paths = sorted(
-            path
-            for path in folder.rglob("*")
-            if path.suffix.lower() in {".wav", ".flac", ".ogg", ".opus", ".mp3"}
-        )
-    yield from (trim(read(path)) for path in paths)
+        clips = read_manifest(folder / "manifest.csv")
+        return [clip for clip in clips if clip.split in ("", "train")]
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUNDS)
+    return [Clip(path, path.name, "", "", "", None) for path in files]
+
+
+def _who(clip: Clip) -> set[str]:
+    return {name for name in (clip.speaker, clip.source) if name}
 
 
 def spoken(

@@ -13,7 +13,7 @@ from daemon.inference import CPU
 from daemon.vision.frames import Image
 from daemon.vision.light.classifier import open_light
 from daemon.vision.light.prepare import LABELS
-from export.convert import save_card, sha256
+from export.convert import publishing, save_card, sha256
 from export.daynight import graph
 from export.daynight.evaluate import (
     accuracy,
@@ -117,7 +117,8 @@ def run(
     report["resolutions"] = {
         side: _figures(shop, plan.fit(VARIANTS[0], side), test) for side in plan.sides
     }
-    card = _ship(plan, shop, best, out, report)
+    with publishing(out) as made:
+        card = out / _ship(plan, shop, best, made, report).name
     if test is None:
         return Result(card, report, learning, judged[best.name])
     night = probabilities(shop.trained(best), test.images, plan.side)
@@ -165,7 +166,6 @@ def _teacher(shop: Workshop, teacher: Teacher, test: Pictures | None) -> Facts:
 
 
 def _ship(plan: Plan, shop: Workshop, best: Variant, out: Path, report: Facts) -> Path:
-    out.mkdir(parents=True, exist_ok=True)
     path = out / f"{NAME}.onnx"
     network = shop.trained(best)
     described = graph.export(graph.DayNightGraph(network), path, NAME, VERSION, plan.side)

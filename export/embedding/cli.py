@@ -14,15 +14,16 @@ from export.cli import existing_folder
 from export.data.cache import cache_folder
 from export.data.lfw import read_pairs
 from export.embedding import package
-from export.embedding.crops import kept_crops
+from export.embedding.crops import crops_key, kept_crops
 from export.embedding.evaluate import peers
 from export.embedding.material import Sources, finder_of, gather, read
 from export.embedding.model import DIMENSION
 from export.embedding.publish import calibrate_converted, candidate, keep_apart, measure, publish
-from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, network, steps_of, variant
+from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, in_order, network, steps_of, variant
 from export.embedding.targets import principal
 from export.embedding.teachers import VectorStore, open_teachers
 from export.embedding.train import train
+from export.keys import key
 from export.options import data_option, out_folder, out_option
 
 
@@ -151,6 +152,7 @@ def embed(
         click.echo(f"{card.path}")
         return
     torch.set_num_threads(max(1, processes))
+    names = in_order(variants or (("distilled", "margin") if teachers else ("triplet",)), teachers)
     opened = open_teachers(teachers, cache / "teachers")
     material = gather(Sources(data, sets, pictures, more, finder), opened, store, cache)
     crops = kept_crops(material.train, cache)
@@ -160,7 +162,9 @@ def embed(
     held = keep_apart(material, opened, store, pairs)
     figures = {system.name: measure(system, held, store) for system in peers(opened)}
     candidates = []
-    for name in variants or (("distilled", "margin") if opened else ("triplet",)):
+    faces = crops_key(material.train), [face.identity for face in material.train]
+    runs: dict[str | None, Path] = {}
+    for name in names:
         chosen = variant(name, steps_of(name, steps), quick)
         recipe = replace(chosen.recipe, seed=seed, precision=precision)
         chosen = replace(chosen, recipe=recipe)
@@ -169,7 +173,9 @@ def embed(
         if taught is not None:
             project = principal(taught, DIMENSION, recipe.kept_centre, recipe.flattened)
             targets = project(taught)
-        start = folder / chosen.goes_on_from / "encoder.pt" if chosen.goes_on_from else None
+        before = runs.get(chosen.goes_on_from)
+        decided = key(chosen, quick, *faces, targets, before.name if before else None)
+        runs[name] = folder / f"{name}-{decided}"
         net = train(
             recipe,
             network(chosen, crops, targets, quick),
@@ -177,10 +183,10 @@ def embed(
             material.train,
             crops,
             targets,
-            folder / name,
-            start,
+            runs[name],
+            before / "encoder.pt" if before else None,
         )
-        candidates.append(candidate(name, chosen, net, folder / name, held, store))
+        candidates.append(candidate(name, chosen, net, runs[name], held, store))
         figures[name] = candidates[-1].figures
         click.echo(f"{name}: {figures[name]}")
     best = max(candidates, key=lambda each: each.merit)

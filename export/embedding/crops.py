@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from daemon.vision.alignment import align
 from export.data.faces import Face, people
 from export.embedding.degrade import SIZE, TEMPLATE, degrade
+from export.keys import key_of_pictures
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.floating]
@@ -27,8 +27,7 @@ def kept_crops(faces: Sequence[Face], folder: Path) -> Image:
 
     What lies outside of a picture is mirrored into it: tight crops would teach black frames.
     """
-    names = "\n".join(f"{face.source}/{face.name}" for face in faces)
-    path = folder / f"crops-{hashlib.sha256(names.encode()).hexdigest()[:12]}.npy"
+    path = folder / f"crops-{crops_key(faces)}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".tmp")
@@ -40,6 +39,11 @@ def kept_crops(faces: Sequence[Face], folder: Path) -> Image:
         partial.replace(path)
     kept: Image = np.load(path, mmap_mode="r")
     return kept
+
+
+def crops_key(faces: Sequence[Face]) -> str:
+    """Of what is cut out of these pictures."""
+    return key_of_pictures(faces, np.array([face.landmarks for face in faces]))
 
 
 def _cut(face: Face) -> Image:

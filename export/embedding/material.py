@@ -13,6 +13,7 @@ import numpy.typing as npt
 from daemon.errors import PorterError
 from export.data import faces as pictures
 from export.data.faces import Face, FaceFinder, Part, people
+from export.embedding.comparisons import compare
 from export.embedding.targets import look_alikes, misnamed
 from export.embedding.teachers import Teacher, VectorStore, together
 
@@ -25,6 +26,10 @@ Between strangers one pair of 100,000 is nearer than 0.17; below 0.08 lie copies
 """
 MISNAMED = 0.25
 """Squared distance from the mean of a person's other pictures; the median is 0.10."""
+
+
+LEAST_STRANGERS = 100
+"""Pairs of the calibration part with which a rate of 1 %, the highest, can be told at all."""
 
 
 class MaterialError(PorterError):
@@ -142,12 +147,29 @@ def gather(
             f"too little to learn from: {len(train)} pictures, {len(named)} people with at least "
             "two; give more pictures, or teachers, who need no names"
         )
+    for part, kept, least in (
+        ("calibration", calibration, LEAST_STRANGERS),
+        ("test", test, 1),
+    ):
+        _enough(part, kept, least)
     counts = {
         "train": _counts(train),
         "calibration": _counts(calibration),
         "test": _counts(test),
     }
     return Material(train, calibration, test, taught, counts | notes)
+
+
+def _enough(part: str, faces: Sequence[Face], least: int) -> None:
+    pairs = compare(faces, np.zeros((len(faces), 1), np.float32))
+    strangers, same = int(pairs.strangers.sum()), int(pairs.same.sum())
+    if strangers < least or not same:
+        raise MaterialError(
+            f"too little to measure by: in the {part} part are {len(faces)} pictures of "
+            f"{len(people(faces))} people, {strangers} pairs of strangers and {same} of one "
+            f"person, of {least} and 1 that it needs; a hash of the names says who is in it: give "
+            "more people"
+        )
 
 
 def _counts(faces: Sequence[Face]) -> dict[str, int]:

@@ -25,7 +25,7 @@ from daemon.cards import read_card
 from daemon.errors import ModelError
 from daemon.vision.alignment import ARCFACE
 from daemon.vision.cards import EncoderCard, FaceInput
-from export.convert import OPSET, TOLERANCE, ParityError, save, save_card, sha256
+from export.convert import OPSET, TOLERANCE, ParityError, publishing, save, save_card, sha256
 from export.embedding import dlib_net
 from export.embedding.model import HALVED, QUANTISED, quantised
 
@@ -203,21 +203,22 @@ def convert_dlib(weights: Path, out: Path) -> EncoderCard:
     """
     net = dlib_net.load(weights)
     identity = Identity("dlib", "1", DLIB_INPUT)
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "dlib.onnx"
-    export_encoder(net, path, identity)
     faces = np.random.default_rng(0).normal(0, 0.25, (4, 3, 150, 150)).astype(np.float32)
-    parity = check_parity(net, path, faces)
-    return write_card(
-        path,
-        identity,
-        "dlib's face recognition ResNet, converted from its own file",
-        "CC0-1.0 (weights by Davis King); trained on VGG, FaceScrub and scraped pictures",
-        {
-            "operating_points": yaml.safe_load(DLIB_POINTS.read_text(encoding="utf-8")),
-            "figures": {"parity": {"onnx_to_torch": float(f"{parity:.2g}")}},
-        },
-    )
+    with publishing(out) as made:
+        path = made / "dlib.onnx"
+        export_encoder(net, path, identity)
+        parity = check_parity(net, path, faces)
+        write_card(
+            path,
+            identity,
+            "dlib's face recognition ResNet, converted from its own file",
+            "CC0-1.0 (weights by Davis King); trained on VGG, FaceScrub and scraped pictures",
+            {
+                "operating_points": yaml.safe_load(DLIB_POINTS.read_text(encoding="utf-8")),
+                "figures": {"parity": {"onnx_to_torch": float(f"{parity:.2g}")}},
+            },
+        )
+    return read_card(out / path.with_suffix(".yaml").name, EncoderCard)
 
 
 def convert_mobilefacenet(source: Path, out: Path) -> EncoderCard:
@@ -237,17 +238,18 @@ def convert_mobilefacenet(source: Path, out: Path) -> EncoderCard:
             "write a card beside it that says how its input is prepared"
         )
     identity = Identity("mobilefacenet", "1", MOBILEFACENET_INPUT)
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "mobilefacenet.onnx"
     _without_prelu(model.graph)
-    save(model, path, identity.described())
-    return write_card(
-        path,
-        identity,
-        "MobileFaceNet trained on CASIA-WebFace (Xiaoccer/MobileFaceNet_Pytorch)",
-        "none stated by its authors: research use",
-        {},
-    )
+    with publishing(out) as made:
+        path = made / "mobilefacenet.onnx"
+        save(model, path, identity.described())
+        write_card(
+            path,
+            identity,
+            "MobileFaceNet trained on CASIA-WebFace (Xiaoccer/MobileFaceNet_Pytorch)",
+            "none stated by its authors: research use",
+            {},
+        )
+    return read_card(out / path.with_suffix(".yaml").name, EncoderCard)
 
 
 def _without_prelu(graph: onnx.GraphProto) -> None:

@@ -106,6 +106,26 @@ def variant(name: str, steps: int, quick: bool) -> Variant:
     return replace(chosen, recipe=recipe)
 
 
+def in_order(names: Sequence[str], teachers: Sequence[str]) -> Sequence[str]:
+    """Names of variants, as they were asked for.
+
+    Raises:
+        MaterialError: one cannot be trained: it goes on from another that does not come before it,
+            or learns from teachers and there are none.
+    """
+    for place, name in enumerate(names):
+        chosen = VARIANTS[name]
+        before = chosen.goes_on_from
+        if before is not None and before not in names[:place]:
+            raise MaterialError(
+                f"--variant {name} goes on from {before}: give --variant {before} before it; what "
+                "was trained already is not trained again"
+            )
+        if not teachers and not chosen.recipe.triplet:
+            raise MaterialError(f"--variant {name} learns from teachers; give --teacher")
+    return names
+
+
 def steps_of(name: str, asked: Sequence[str]) -> int:
     """Steps of a variant, of what was asked for as `N` or `VARIANT=N`; the last word counts.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
+from export.course import Course, Pace
 from export.data.faces import Face, people
 from export.embedding import losses
 from export.embedding.crops import Batches, Degraded
@@ -77,36 +75,27 @@ def train(
         faces: (n) of the training part.
         crops: (n, 144, 144, 3) the same, aligned.
         targets: (n, dimension) the teachers' unit vectors; None without distillation.
-        folder: of this run.
+        folder: of this run alone.
         start: a checkpoint whose weights the run begins with.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     names = {name: place for place, name in enumerate(people(faces))}
     labels = torch.tensor([names[face.identity] if face.identity else -1 for face in faces])
     learner = _Learner(recipe, net, len(names)).to(device)
     if start is not None:
-        learner.net.load_state_dict(_read(start)["net"])
+        learner.net.load_state_dict(_network_of(start))
     # With the channels last, processors take a third less time for the gradients.
     nn.utils.convert_conv2d_weight_memory_format(learner, torch.channels_last)
     optimiser = torch.optim.AdamW(_groups(learner, recipe), recipe.rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, recipe.steps, pct_start=0.08
-    )
-    checkpoint, done = folder / "encoder.pt", 0
-    if checkpoint.exists():
-        saved = _read(checkpoint)
-        learner.load_state_dict(saved["learner"])
-        optimiser.load_state_dict(saved["optimiser"])
-        schedule.load_state_dict(saved["schedule"])
-        done = saved["step"]
+    pace = Pace(recipe.steps, rise=0.08, clip=5.0, every=200, seed=recipe.seed)
+    course = Course(learner, optimiser, pace, folder / "encoder.pt", asdict(recipe))
     batches = Batches(
         faces,
         recipe.batch,
         recipe.persons,
         recipe.pictures,
-        range(done, recipe.steps),
+        range(course.done, recipe.steps),
         recipe.seed,
     )
     loader = DataLoader(
@@ -116,37 +105,12 @@ def train(
         prefetch_factor=4 if recipe.workers else None,
     )
     wanted = None if targets is None else torch.from_numpy(np.asarray(targets, np.float32))
-    began, mean = time.monotonic(), _Mean()
     learner.train()
-    with tqdm(loader, initial=done, total=recipe.steps, desc="encoder", unit="step") as bar:
-        for step, (pixels, places) in enumerate(bar, done + 1):
-            target = None if wanted is None else wanted[places].to(device)
-            parts = learner(pixels.to(device), labels[places].to(device), target)
-            loss = torch.stack(list(parts.values())).sum()
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
-            optimiser.step()
-            schedule.step()
-            mean.add({name: float(part.detach()) for name, part in parts.items()})
-            if step % 10 == 0:
-                rate = schedule.get_last_lr()[0]
-                bar.set_postfix(loss=f"{mean.total():.3f}", rate=f"{rate:.1e}")
-            if step % 200 == 0 or step == recipe.steps:
-                line = {"step": step, "seconds": round(time.monotonic() - began), **mean.take()}
-                with (folder / "encoder.jsonl").open("a") as log:
-                    log.write(json.dumps(line) + "\n")
-                state = {
-                    "net": learner.net.state_dict(),
-                    "learner": learner.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "step": step,
-                    "recipe": asdict(recipe),
-                }
-                partial = checkpoint.with_suffix(".tmp")
-                torch.save(state, partial)
-                partial.replace(checkpoint)
+    for pixels, places in course.follow(loader):
+        target = None if wanted is None else wanted[places].to(device)
+        parts = learner(pixels.to(device), labels[places].to(device), target)
+        loss = torch.stack(list(parts.values())).sum()
+        course.learn(loss, **{name: float(part.detach()) for name, part in parts.items()})
     return learner.net.eval()
 
 
@@ -181,27 +145,6 @@ class _Learner(nn.Module):
         return parts
 
 
-class _Mean:
-    """Means of named numbers since they were last taken."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.count = 0
-
-    def add(self, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.count += 1
-
-    def total(self) -> float:
-        return sum(self.sums.values()) / max(1, self.count)
-
-    def take(self) -> dict[str, float]:
-        taken = {name: round(value / self.count, 4) for name, value in self.sums.items()}
-        self.sums, self.count = {}, 0
-        return taken
-
-
 def _groups(learner: nn.Module, recipe: EncoderRecipe) -> list[dict[str, Any]]:
     """Matrices decay; scales, shifts and biases do not."""
     decayed = [each for each in learner.parameters() if each.ndim > 1]
@@ -212,6 +155,8 @@ def _groups(learner: nn.Module, recipe: EncoderRecipe) -> list[dict[str, Any]]:
     ]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return saved
+def _network_of(checkpoint: Path) -> dict[str, Tensor]:
+    """Weights of the network alone, without those of its losses."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["network"]
+    of_network = {name.partition("."): value for name, value in saved.items()}
+    return {name: value for (part, _, name), value in of_network.items() if part == "net"}

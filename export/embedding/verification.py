@@ -72,7 +72,8 @@ def at_rate(impostor: Scores, rate: float) -> float:
     """
     allowed = int(np.floor(rate * len(impostor)))
     ordered = np.partition(np.asarray(impostor, np.float64), allowed)
-    return float(np.nextafter(ordered[allowed], -np.inf))
+    # In single precision, as the scores are: the next double below would be rounded back to it.
+    return float(np.nextafter(np.float32(ordered[allowed]), np.float32(-np.inf)))
 
 
 def area(genuine: Scores, impostor: Scores) -> float:

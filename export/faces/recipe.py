@@ -15,7 +15,7 @@ from daemon.inference import CPU
 from daemon.vision.detector import FaceDetector, open_detector
 from daemon.vision.face import LANDMARKS
 from daemon.vision.priors import STRIDES
-from export.convert import plain, save_card, sha256
+from export.convert import plain, publishing, save_card, sha256
 from export.faces import sketches
 from export.faces.composition import Material, pasted
 from export.faces.evaluate import Finder, System, judge, threshold_for
@@ -27,6 +27,7 @@ from export.faces.mining import mine
 from export.faces.model import Detector
 from export.faces.restore import Start, restore
 from export.faces.train import Compositions, FaceDetectRecipe, collate, train
+from export.keys import key
 
 NAME, VERSION = "facedetect", "1"
 LONGEST_SIDE = 640
@@ -151,36 +152,39 @@ def run(
     else:
         gathered = gather(sources, work)
     learning = gathered.learning
+    run_so_far = key(sources, plan.learning if start is None else start.name)
     if start is None:
-        detector = train(plan.learning, learning, work / "learning", workers)
+        detector = train(plan.learning, learning, work / f"learning-{run_so_far}", workers)
     else:
-        work = work / f"on-{start.name}"
         shown = Compositions(learning, plan.learning, 0, RESTORED)
         images, _ = collate([shown[number] for number in range(RESTORED)])
         detector = restore(start.network, plan.learning.widths, images.float() / 255)
     out.mkdir(parents=True, exist_ok=True)
     for number, recipe in enumerate(plan.correcting, 1):
-        draft = work / f"draft-{number}"
-        draft.mkdir(parents=True, exist_ok=True)
-        finder = finder_of(open_detector(_ship(detector, draft), [CPU]))
-        kept = work / f"hard-{number}.json"
-        hard = mine(finder, learning.backgrounds, plan.mined, seed + number - 1, kept)
-        mined = replace(learning, hard=hard)
         recipe = replace(recipe, seed=seed + recipe.seed)
-        detector = train(recipe, mined, work / f"correcting-{number}", workers, detector)
-    card = _ship(detector, out)
-    figures = _check(plan, gathered.checking, open_detector(card, [CPU]))
-    told = yaml.safe_load(card.read_text(encoding="utf-8"))
-    told |= {
-        "threshold": figures["threshold"],
-        "data": _told(sources, learning),
-        "recipe": plain(asdict(plan)),
-        "seed": seed,
-        "figures": told["figures"] | {"calibration": figures},
-    }
-    if start is not None:
-        start.hand_down(told, out)
-    return save_card(out / f"{NAME}.onnx", told)
+        run_so_far = key(run_so_far, recipe, plan.mined, seed)
+        stage = work / f"correcting-{number}-{run_so_far}"
+        with publishing(stage) as draft:
+            _ship(detector, draft)
+        finder = finder_of(open_detector(stage / f"{NAME}.yaml", [CPU]))
+        hard = mine(
+            finder, learning.backgrounds, plan.mined, seed + number - 1, stage / "hard.json"
+        )
+        detector = train(recipe, replace(learning, hard=hard), stage, workers, detector)
+    with publishing(out) as made:
+        card = _ship(detector, made)
+        figures = _check(plan, gathered.checking, open_detector(card, [CPU]))
+        told = yaml.safe_load(card.read_text(encoding="utf-8"))
+        told |= {
+            "threshold": figures["threshold"],
+            "data": _told(sources, learning),
+            "recipe": plain(asdict(plan)),
+            "seed": seed,
+            "figures": told["figures"] | {"calibration": figures},
+        }
+        if start is not None:
+            start.hand_down(told, made)
+        return out / save_card(made / f"{NAME}.onnx", told).name
 
 
 def finder_of(detector: FaceDetector, floor: float = FLOOR) -> Finder:

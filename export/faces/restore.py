@@ -47,7 +47,7 @@ class Start:
 
         Args:
             told: the card; it is changed.
-            out: folder of the card.
+            out: folder in which the card is made.
         """
         told["recipe"].pop("learning")
         told["recipe"]["before"] = {name: self._told.get(name) for name in ("recipe", "data")}
@@ -55,8 +55,7 @@ class Start:
             return
         told["refiner"] = self._told["refiner"]
         told["figures"]["landmarks"] = (self._told.get("figures") or {}).get("landmarks")
-        if self._refiner.parent.resolve() != out.resolve():
-            shutil.copy2(self._refiner, out)
+        shutil.copy2(self._refiner, out)
 
 
 def restore(path: Path, widths: Widths, images: Tensor) -> Detector:

@@ -96,7 +96,7 @@ def train(
     network.stem.requires_grad_(not recipe.freeze_stem)
     nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
     optimiser = torch.optim.AdamW(_groups(network), recipe.rate)
-    pace = Pace(recipe.steps, rise=0.08, clip=5.0, every=250)
+    pace = Pace(recipe.steps, rise=0.08, clip=5.0, every=250, seed=recipe.seed)
     course = Course(network, optimiser, pace, folder / "detector.pt", asdict(recipe))
     for images, labels in course.follow(_mixed(recipe, material, course.done, workers)):
         grid = torch.from_numpy(cells(*images.shape[2:]).copy()).to(device)
@@ -108,14 +108,6 @@ def train(
         off = loss(predicted.float(), _to(labels, device), grid, recipe.weights)
         course.learn(off.total, score=off.score, box=off.box, landmarks=off.landmarks)
     return network.cpu().eval()
-
-
-def load(checkpoint: Path) -> Detector:
-    """The network of a checkpoint."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = Detector(Widths(**saved["recipe"]["widths"]))
-    network.load_state_dict(saved["network"])
-    return network.eval()
 
 
 def _groups(network: nn.Module) -> list[dict[str, object]]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.convert import save_card, sha256
+from export.convert import plain, publishing, save_card, sha256
 from export.features.graph import check_parity, write
 from export.features.material import Material, drawn, gather
 from export.features.model import FeatureNetwork
@@ -72,24 +72,25 @@ def run(
 
 def ship(network: FeatureNetwork, out: Path, name: str, licence: str, told: dict[str, Any]) -> Path:
     """Write file and card of a network, and compare the file's gradient with PyTorch's."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{name}.onnx"
-    facts = write(network, path, name, VERSION)
-    error = check_parity(network, path)
-    figures = {"gradient_error": float(f"{error:.2g}")} | told.get("figures", {})
-    return save_card(
-        path,
-        {
-            **{key: facts[key] for key in ("kind", "name", "version")},
-            "file": path.name,
-            "sha256": sha256(path),
-            "licence": licence,
-            "summary": "Loss of style transfer and its gradient, through a network like VGG",
-            **{key: value for key, value in facts.items() if key not in _HEAD},
-            **told,
-            "figures": figures,
-        },
-    )
+    with publishing(out) as made:
+        path = made / f"{name}.onnx"
+        facts = write(network, path, name, VERSION)
+        error = check_parity(network, path)
+        figures = {"gradient_error": float(f"{error:.2g}")} | told.get("figures", {})
+        card = save_card(
+            path,
+            {
+                **{key: facts[key] for key in ("kind", "name", "version")},
+                "file": path.name,
+                "sha256": sha256(path),
+                "licence": licence,
+                "summary": "Loss of style transfer and its gradient, through a network like VGG",
+                **{key: value for key, value in facts.items() if key not in _HEAD},
+                **told,
+                "figures": figures,
+            },
+        )
+    return out / card.name
 
 
 _HEAD = ("kind", "name", "version")
@@ -103,13 +104,6 @@ def told_recipe(recipe: Any) -> dict[str, Any]:
         for name, value in told.items()
         if name != ("minutes" if recipe.minutes is None else "steps")
     }
-
-
-def plain(value: Any) -> Any:
-    """Tuples as lists: YAML has no others."""
-    if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _told(sources: Sources | None, material: Material) -> list[str]:

@@ -13,6 +13,7 @@ from daemon.cards import find_card, read_card
 from daemon.paths import shipped_models
 from daemon.vision.cards import DetectorCard
 from export.data.cache import cache_folder
+from export.keys import key
 from export.landmarks.material import Sources, drawn, gather
 from export.landmarks.recipe import PLAN, quick, run, scaled
 from export.options import out_folder, scale_option, threads_option, work_option
@@ -89,6 +90,7 @@ def landmarks(
         faces = data / "faces" if data is not None else None
         sources = Sources(faces, more_faces, teacher)
         learning, checking = (gather(sources, part, folder) for part in ("train", "calibration"))
+        folder = folder / key(sources)
     click.echo(str(run(plan, learning, checking, detector or DETECTOR, folder, workers)))
 
 

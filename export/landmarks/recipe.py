@@ -21,7 +21,8 @@ from daemon.cards import find_card, read_card
 from daemon.inference import CPU, open_session
 from daemon.vision.cards import DetectorCard
 from daemon.vision.landmarks import EYES, SIDE, TEMPLATE, LandmarkRefiner
-from export.convert import OPSET, TOLERANCE, ParityError, plain, save, save_card, sha256
+from export.convert import OPSET, TOLERANCE, ParityError, plain, publishing, save, save_card, sha256
+from export.keys import key
 from export.landmarks.examples import Cuts
 from export.landmarks.material import Groups
 from export.landmarks.model import LandmarkGraph, LandmarkNet
@@ -51,7 +52,7 @@ def run(
         learning: faces to learn from.
         checking: faces of other people, on which the card's figures are measured.
         detector: the detector's card, file or name.
-        work: folder of checkpoints and logs.
+        work: folder of checkpoints and logs, for these faces alone.
         workers: processes that cut faces out.
 
     Raises:
@@ -59,24 +60,28 @@ def run(
     """
     card = read_card(find_card(detector), DetectorCard)
     network: LandmarkNet | None = None
+    run_so_far = ""
     for number, recipe in enumerate(plan, 1):
-        network = train(recipe, learning, work / f"stage-{number}", workers, network)
+        run_so_far = key(run_so_far, recipe)
+        folder = work / f"stage-{number}-{run_so_far}"
+        network = train(recipe, learning, folder, workers, network)
     assert network is not None
-    path = card.path.with_suffix(".landmarks.onnx")
-    parity = export(LandmarkGraph(network.fuse()).eval(), path, card.name, card.version)
-    found, refined = _check(path, checking, plan[0].seed)
-    told: dict[str, Any] = yaml.safe_load(card.path.with_suffix(".yaml").read_text("utf-8"))
-    figures = {
-        "faces": sum(map(len, learning)),
-        "recipe": [plain(asdict(recipe)) for recipe in plan],
-        "parity": float(f"{parity:.2g}"),
-        "cuts": CHECKED,
-        "error_before": round(found, 4),
-        "error": round(refined, 4),
-    }
-    named = {"refiner": {"file": path.name, "sha256": sha256(path)}}
-    measured = {"figures": (told.get("figures") or {}) | {"landmarks": figures}}
-    return save_card(card.path, told | named | measured)
+    with publishing(card.path.parent) as made:
+        path = (made / card.path.name).with_suffix(".landmarks.onnx")
+        parity = export(LandmarkGraph(network.fuse()).eval(), path, card.name, card.version)
+        found, refined = _check(path, checking, plan[0].seed)
+        told: dict[str, Any] = yaml.safe_load(card.path.with_suffix(".yaml").read_text("utf-8"))
+        figures = {
+            "faces": sum(map(len, learning)),
+            "recipe": [plain(asdict(recipe)) for recipe in plan],
+            "parity": float(f"{parity:.2g}"),
+            "cuts": CHECKED,
+            "error_before": round(found, 4),
+            "error": round(refined, 4),
+        }
+        named = {"refiner": {"file": path.name, "sha256": sha256(path)}}
+        measured = {"figures": (told.get("figures") or {}) | {"landmarks": figures}}
+        return card.beside(save_card(made / card.path.name, told | named | measured).name)
 
 
 def scaled(plan: Plan, factor: float, seed: int) -> Plan:

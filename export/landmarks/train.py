@@ -53,7 +53,7 @@ def train(
     if start is not None:
         network.load_state_dict(start.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=recipe.decay)
-    pace = Pace(recipe.steps, rise=0.05, clip=5.0, every=500)
+    pace = Pace(recipe.steps, rise=0.05, clip=5.0, every=500, seed=recipe.seed)
     course = Course(network, optimiser, pace, folder / "landmarks.pt", asdict(recipe))
     first, left = course.done * recipe.batch, (recipe.steps - course.done) * recipe.batch
     # A forked process cannot end threads that OpenCV may have begun here: it would wait for ever.
@@ -73,11 +73,3 @@ def train(
         loss = (off * weights).sum() / weights.sum()
         course.learn(loss, error=loss.item())
     return network.cpu().eval()
-
-
-def load(checkpoint: Path) -> LandmarkNet:
-    """The network of a checkpoint."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = LandmarkNet(LandmarkWidths(**saved["recipe"]["widths"]))
-    network.load_state_dict(saved["network"])
-    return network.eval()

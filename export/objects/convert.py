@@ -11,7 +11,7 @@ import onnx
 from daemon.cards import METADATA_KEY
 from daemon.errors import ModelError
 from daemon.vision.objects.card import ObjectInput, ObjectOutput
-from export.convert import save, save_card, sha256
+from export.convert import publishing, save, save_card, sha256
 
 _NAMES = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light,
@@ -106,14 +106,15 @@ def convert_yolox(source: Path, folder: Path, name: str) -> Path:
     into = ObjectInput(width=width, height=height, channels="bgr", mean=[0.0, 0.0, 0.0], scale=1.0)
     output = ObjectOutput(boxes="cells", strides=strides, objectness=True)
     described = describe(name, "1", into, output, COCO)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.onnx"
     if METADATA_KEY in {each.key for each in model.metadata_props}:
         raise ModelError(f"{source}: is a model of Porter already")
-    save(model, path, described)
-    return write_card(
-        path,
-        described,
-        summary="YOLOX (arXiv:2107.08430), trained on COCO by its authors; graph unchanged.",
-        licence="Apache-2.0 (Megvii YOLOX)",
-    )
+    with publishing(folder) as made:
+        path = made / f"{name}.onnx"
+        save(model, path, described)
+        card = write_card(
+            path,
+            described,
+            summary="YOLOX (arXiv:2107.08430), trained on COCO by its authors; graph unchanged.",
+            licence="Apache-2.0 (Megvii YOLOX)",
+        )
+    return folder / card.name

@@ -68,7 +68,7 @@ def label(
             shrunk = _shrink(image, storage.side)
             scale = shrunk.shape[1] / image.shape[1]
             number = len(images) + 1
-            name = f"{path.parent.name}/{path.stem}.webp"
+            name = f"{number:06d}-{path.stem}.webp"
             _add(tar, name, shrunk, storage.quality)
             height, width = shrunk.shape[:2]
             images.append({"id": number, "file_name": name, "width": width, "height": height})

@@ -15,7 +15,7 @@ from daemon.errors import ModelError
 from daemon.inference import CPU
 from daemon.vision.objects.detector import open_object_detector
 from daemon.vision.objects.names import CLASSES
-from export.convert import plain
+from export.convert import plain, publishing
 from export.objects.augment import Augmentation
 from export.objects.convert import write_card
 from export.objects.evaluate import measure, read_marked
@@ -137,30 +137,31 @@ def ship(
     for variant in variants:
         last = variant == variants[-1]
         folder = out if last else work
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{NAME if last else f'{NAME}-{variant}'}.onnx"
         weights = work / f"{variant}.pt"
         if not weights.exists():
             raise ModelError(f"{weights}: missing; train {variant} first")
-        graph = graph_of(load_detector(weights))
-        described = export(graph, path, path.stem, VERSION)
-        parity = check_parity(graph, path)
-        describe = partial(
-            write_card, path, described, summary=SUMMARY[variant], licence=LICENCE,
-            threshold=THRESHOLD, overlap=OVERLAP,
-        )  # fmt: skip
-        card = describe()
-        if reported is not None:
-            marked = read_marked(reported)
-            (result,) = measure([open_object_detector(card, [CPU])], marked)
-            measured[variant] = facts(result, marked)
-        learnt = load_recipe(weights)
-        card = describe(
-            data=_told(sets, classifier, teacher),
-            recipe=plain(learnt),
-            seed=learnt["seed"],
-            figures={"parity": float(f"{parity:.2g}"), **measured},
-        )
+        with publishing(folder) as made:
+            path = made / f"{NAME if last else f'{NAME}-{variant}'}.onnx"
+            graph = graph_of(load_detector(weights))
+            described = export(graph, path, path.stem, VERSION)
+            parity = check_parity(graph, path)
+            describe = partial(
+                write_card, path, described, summary=SUMMARY[variant], licence=LICENCE,
+                threshold=THRESHOLD, overlap=OVERLAP,
+            )  # fmt: skip
+            card = describe()
+            if reported is not None:
+                marked = read_marked(reported)
+                (result,) = measure([open_object_detector(card, [CPU])], marked)
+                measured[variant] = facts(result, marked)
+            learnt = load_recipe(weights)
+            card = describe(
+                data=_told(sets, classifier, teacher),
+                recipe=plain(learnt),
+                seed=learnt["seed"],
+                figures={"parity": float(f"{parity:.2g}"), **measured},
+            )
+        card = folder / card.name
     return card
 
 

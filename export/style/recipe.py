@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 
 from daemon.vision.pictures import read_image
-from export.convert import OPSET, TOLERANCE, ParityError, save, save_card, sha256
+from export.convert import OPSET, TOLERANCE, ParityError, publishing, save, save_card, sha256
 from export.features.graph import read as read_features
 from export.features.material import drawn, gather
 from export.features.model import Features, equally_loud, random_network
@@ -75,7 +75,9 @@ def run(
     learning, checking = material.learning, material.checking
     painter, figures = train(recipe, Features(network), painted, learning, checking, work)
     told = {"seed": recipe.seed, "data": data, "recipe": told_recipe(recipe), "figures": figures}
-    return ship(painter, out, name, f"Paints like {style.stem.replace('_', ' ')}", told)
+    summary = f"Paints like {style.stem.replace('_', ' ')}"
+    with publishing(out) as made:
+        return out / ship(painter, made, name, summary, told).name
 
 
 def sized(image: npt.NDArray[np.uint8], longest: int) -> npt.NDArray[np.float32]:
@@ -89,7 +91,6 @@ def sized(image: npt.NDArray[np.uint8], longest: int) -> npt.NDArray[np.float32]
 
 def ship(painter: Painter, out: Path, name: str, summary: str, told: dict[str, object]) -> Path:
     """Write file and card of a painter, and compare the file with PyTorch."""
-    out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.onnx"
     export(painter, path, name)
     figures = told.pop("figures")

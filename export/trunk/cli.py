@@ -18,6 +18,7 @@ from export.data.databases import (
 from export.data.speech import SpeechCache
 from export.data.vocabulary import kept, learnt, said
 from export.data.voices import voices_of
+from export.keys import key
 from export.trunk import train as training
 from export.trunk.teacher import SpeechTeacher
 from export.trunk.triplets import Material, ShapingRecipe, shape
@@ -125,6 +126,7 @@ def trunk(
     checking = for_trunk(held_out, checked, cache, seed + 1, processes)
     listener = SpeechTeacher(teacher)
     folder = work or cache_folder() / ("shaping" if start else "trunk")
+    heard = teacher, data, words, neural, voices
     if start:
         material = Material(
             learning,
@@ -134,8 +136,10 @@ def trunk(
         )
         shaping = ShapingRecipe(steps=steps, seed=seed, precision=precision)
         before = training.recipe_of(start)
+        folder = folder / key(shaping, start, *heard)
         shape(shaping, training.load(start), before, material, listener, folder)
     else:
         recipe = training.TrunkRecipe(clips=clips, seed=seed, precision=precision)
+        folder = folder / key(recipe, *heard)
         training.train(recipe, learning, checking, listener, folder)
     click.echo(f"{training.publish(folder, out, learning)}")

@@ -6,27 +6,28 @@ and deviation 1, so that the share of its variance explained is one minus the me
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
+from export.convert import publishing, save_card, sha256
+from export.course import Course, Pace
 from export.data.mixing import Databases, mix
 from export.trunk import layerwise
-from export.trunk.checkpoint import Checkpoint
 from export.trunk.model import WIDTHS, Trunk
 from export.trunk.teacher import Scale, SpeechTeacher
 
 LOSSES = ("loss", "triplet")
-"""Figures of a checkpoint that are of a single batch: for the log, not for the card."""
+"""Figures of a checkpoint that are for the log, not for the card."""
+
+Example = tuple[Tensor, Tensor]
+"""Levels and the teacher's embeddings."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,19 @@ def train(
     held_out = Mixtures(validation, teacher, 48, recipe.seed + 1).first(48)
     start = Mixtures(data, teacher, recipe.fitted, recipe.seed + 2).first(recipe.fitted)
     scale = Scale.of(torch.cat([target for _, target in start]))
-    steps = recipe.clips // recipe.batch
-    replay = _Replay(128, recipe.seed)
+    # Each batch is learnt from twice.
+    steps = 2 * (recipe.clips // recipe.batch)
     optimiser = torch.optim.AdamW(trunk.parameters(), recipe.rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, 2 * steps, pct_start=0.1)
-    checkpoint = Checkpoint(folder, trunk, optimiser, schedule)
-    done = checkpoint.resume()
-    if not done:
+    pace = Pace(steps, rise=0.1, clip=1.0, every=200, seed=recipe.seed)
+
+    def measure() -> dict[str, float]:
+        return {"explained": explained_variance(trunk, held_out, scale)}
+
+    course = Course(trunk, optimiser, pace, folder / "trunk.pt", asdict(recipe), measure)
+    if not course.done:
         layerwise.fit(trunk, teacher, scale, [levels.numpy() for levels, _ in start])
     mixtures = Mixtures(data, teacher, recipe.clips, recipe.seed)
-    rest = torch.utils.data.Subset(mixtures, range(done * recipe.batch, recipe.clips))
+    rest = torch.utils.data.Subset(mixtures, range(course.done // 2 * recipe.batch, recipe.clips))
     loader = DataLoader(
         rest,
         recipe.batch,
@@ -101,21 +105,30 @@ def train(
         drop_last=True,
         persistent_workers=recipe.workers > 0,
     )
-    with tqdm(loader, initial=done, total=steps, desc="trunk", unit="step") as bar:
-        for step, (levels, target) in enumerate(bar, done + 1):
-            trunk.train()
-            for again in (levels, target), replay.exchange(levels, target):
-                loss = _learn(recipe, trunk, optimiser, scale, *again)
-                schedule.step()
-            bar.set_postfix(loss=f"{loss:.3f}", rate=f"{schedule.get_last_lr()[0]:.1e}")
-            if step % 100 == 0 or step == steps:
-                explained = explained_variance(trunk, held_out, scale)
-                checkpoint.save(step, asdict(recipe), loss=loss, explained=explained)
+    precision = getattr(torch, recipe.precision)
+    for levels, target in course.follow(_twice(loader, recipe.seed)):
+        trunk.train()
+        with torch.autocast(device, precision, enabled=precision != torch.float32):
+            embedded = trunk.columns(levels.transpose(1, 2)[:, None].to(device))
+        loss = nn.functional.mse_loss(embedded.float(), scale.standard(target).to(device))
+        course.learn(loss, loss=float(loss.detach()))
     return trunk.eval()
 
 
+def _twice(loader: Iterable[Example], seed: int) -> Iterator[Example]:
+    """Each batch, and after it an older one: a mixture that took long to make is learnt from again.
+
+    A run that was cut off goes on without the older ones, so that its trunk is like, but not equal
+    to, that of a run in one go.
+    """
+    replay = _Replay(128, seed)
+    for levels, target in loader:
+        yield levels, target
+        yield replay.exchange(levels, target)
+
+
 class _Replay:
-    """Recent batches, so that a mixture that took long to make is learnt from once more later."""
+    """Recent batches."""
 
     def __init__(self, size: int, seed: int) -> None:
         self.size = size
@@ -130,26 +143,6 @@ class _Replay:
         slot = int(self.rng.integers(self.size))
         older, self.batches[slot] = self.batches[slot], (levels, target)
         return older
-
-
-def _learn(
-    recipe: TrunkRecipe,
-    trunk: Trunk,
-    optimiser: torch.optim.Optimizer,
-    scale: Scale,
-    levels: Tensor,
-    target: Tensor,
-) -> float:
-    device = next(trunk.parameters()).device
-    precision = getattr(torch, recipe.precision)
-    with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-        embedded = trunk.columns(levels.transpose(1, 2)[:, None].to(device))
-    loss = nn.functional.mse_loss(embedded.float(), scale.standard(target).to(device))
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(trunk.parameters(), 1.0)
-    optimiser.step()
-    return float(loss.detach())
 
 
 def explained_variance(trunk: Trunk, clips: list[tuple[Tensor, Tensor]], scale: Scale) -> float:
@@ -168,35 +161,40 @@ def explained_variance(trunk: Trunk, clips: list[tuple[Tensor, Tensor]], scale: 
 
 
 def publish(folder: Path, out: Path, data: Databases) -> Path:
-    """Write `trunk.pt` (weights alone) and its card `trunk.yaml`; returns the card."""
+    """Write `trunk.pt` (weights alone) and its card `trunk.yaml`; returns the card.
+
+    Args:
+        folder: of the run.
+        out: where they go.
+        data: what was learnt from.
+    """
     saved = torch.load(folder / "trunk.pt", map_location="cpu", weights_only=True)
-    out.mkdir(parents=True, exist_ok=True)
-    weights = out / "trunk.pt"
-    torch.save({"trunk": saved["trunk"], "recipe": saved["recipe"]}, weights)
     hours = [round(pool.seconds / 3600, 2) for _, pool in data.negatives + data.backgrounds]
     figures = saved["figures"]
-    card = {
-        "kind": "trunk",
-        "name": "trunk",
-        "version": "1",
-        "file": weights.name,
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "licence": "MIT for the weights; learnt from the teacher's outputs (Apache-2.0)",
-        "summary": "Speech embedding, 96-D every 80 ms, shared by all wake words (training only)",
-        "data": {
-            "taught_by": taught_by(saved["recipe"]),
-            "hours_of_sound": round(sum(hours), 1),
-            "mixed_hours": round(saved["recipe"]["clips"] / 360, 1),
-        },
-        "recipe": saved["recipe"],
-        "seed": saved["recipe"]["seed"],
-        "figures": {"explained_variance_held_out": figures.pop("explained")}
-        | {name: value for name, value in figures.items() if name not in LOSSES}
-        | {"steps": saved["step"]},
-    }
-    target = out / "trunk.yaml"
-    target.write_text(yaml.safe_dump(card, sort_keys=False))
-    return target
+    with publishing(out) as made:
+        weights = made / "trunk.pt"
+        torch.save({"trunk": saved["network"], "recipe": saved["recipe"]}, weights)
+        card = {
+            "kind": "trunk",
+            "name": "trunk",
+            "version": "1",
+            "file": weights.name,
+            "sha256": sha256(weights),
+            "licence": "MIT for the weights; learnt from the teacher's outputs (Apache-2.0)",
+            "summary": "Speech embedding, 96-D every 80 ms, shared by all wake words (training "
+            "only)",
+            "data": {
+                "taught_by": taught_by(saved["recipe"]),
+                "hours_of_sound": round(sum(hours), 1),
+                "mixed_hours": round(saved["recipe"]["clips"] / 360, 1),
+            },
+            "recipe": saved["recipe"],
+            "seed": saved["recipe"]["seed"],
+            "figures": {"explained_variance_held_out": figures.pop("explained")}
+            | {name: value for name, value in figures.items() if name not in LOSSES}
+            | {"steps": saved["step"]},
+        }
+        return out / save_card(weights, card).name
 
 
 def taught_by(recipe: Mapping[str, Any]) -> str:

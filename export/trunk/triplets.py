@@ -17,14 +17,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from daemon.audio.features import FRAME, HOP, SAMPLE_RATE, WINDOW, log_mel
+from export.course import Course, Pace
 from export.data import augment
 from export.data.mixing import LABEL_STEPS, Databases, mix, pick
 from export.data.voices import Voices
 from export.embedding.losses import squared_distances, triplet
-from export.trunk.checkpoint import Checkpoint
 from export.trunk.model import RECEPTIVE_FRAMES, Trunk
 from export.trunk.teacher import Scale, SpeechTeacher
 from export.trunk.train import Mixtures, explained_variance
@@ -176,7 +175,7 @@ def shape(
         distilled: the recipe that it was distilled by.
         material: to learn from.
         teacher: gives the embeddings of mixtures.
-        folder: where `trunk.pt` and `trunk.jsonl` are kept.
+        folder: of this run, where `trunk.pt` and `trunk.jsonl` are kept.
     """
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -189,40 +188,31 @@ def shape(
     held_out = Mixtures(material.checking, teacher, count, recipe.seed + 1).first(count)
     neighbours = Neighbours(material.kept, material.checking, recipe.voices, recipe.seed)
     optimiser = torch.optim.AdamW(trunk.parameters(), recipe.rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, max(2, recipe.steps), pct_start=0.1
-    )
-    checkpoint = Checkpoint(folder, trunk, optimiser, schedule)
-    done = checkpoint.resume()
+    pace = Pace(recipe.steps, rise=0.1, clip=1.0, every=50, seed=recipe.seed)
+    whole = dict(distilled) | {"shaping": asdict(recipe)}
 
-    def keep(step: int, **losses: float) -> None:
+    def measure() -> dict[str, float]:
         explained = explained_variance(trunk, held_out, scale)
-        same = neighbours.same(trunk)
-        whole = dict(distilled) | {"shaping": asdict(recipe)}
-        checkpoint.save(step, whole, **losses, explained=explained, nearest_is_same_word=same)
+        return {"explained": explained, "nearest_is_same_word": neighbours.same(trunk)}
 
-    if not done:
-        keep(0)
+    course = Course(trunk, optimiser, pace, folder / "trunk.pt", whole, measure)
+    if not course.done:
+        course.keep()
     batches = Batches(recipe, material.mixtures, material.said, teacher)
-    rest = torch.utils.data.Subset(batches, range(done, recipe.steps))
+    rest = torch.utils.data.Subset(batches, range(course.done, recipe.steps))
     loader = DataLoader(rest, None, num_workers=recipe.workers)
     precision = getattr(torch, recipe.precision)
-    with tqdm(loader, initial=done, total=recipe.steps, desc="triplets", unit="step") as bar:
-        for step, (levels, target, words, labels) in enumerate(bar, done + 1):
-            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                embedded = trunk.columns(levels.transpose(1, 2)[:, None].to(device))
-                vectors = word_vectors(trunk, words.to(device))
-            taught = nn.functional.mse_loss(embedded.float(), scale.standard(target).to(device))
-            apart = triplet(vectors, labels.to(device), recipe.margin)
-            optimiser.zero_grad()
-            (taught + recipe.weight * apart).backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(trunk.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            losses = {"loss": float(taught.detach()), "triplet": float(apart.detach())}
-            bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
-            if step % 50 == 0 or step == recipe.steps:
-                keep(step, **losses)
+    for levels, target, words, labels in course.follow(loader):
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            embedded = trunk.columns(levels.transpose(1, 2)[:, None].to(device))
+            vectors = word_vectors(trunk, words.to(device))
+        taught = nn.functional.mse_loss(embedded.float(), scale.standard(target).to(device))
+        apart = triplet(vectors, labels.to(device), recipe.margin)
+        course.learn(
+            taught + recipe.weight * apart,
+            loss=float(taught.detach()),
+            triplet=float(apart.detach()),
+        )
     return trunk.eval()
 
 

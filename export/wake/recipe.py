@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,7 +26,8 @@ from export.data.databases import (
 )
 from export.data.mixing import Databases, mix
 from export.data.pools import Pool
-from export.data.speech import SpeechCache, Utterance
+from export.data.speech import SpeechCache, Utterance, trim
+from export.keys import key
 from export.trunk.model import Trunk
 from export.wake.bank import Bank, fingerprint
 from export.wake.calibrate import REFRACTORY, SMOOTHING, OperatingPoint, calibrate
@@ -90,8 +90,10 @@ def quick(words: tuple[str, ...], seed: int) -> WakeRecipe:
 
 def run(recipe: WakeRecipe, sources: Sources, trunk: Trunk, out: Path) -> list[Path]:
     """Train every word of a recipe; returns the cards that were written."""
+    # What is wrong with it shows before hours of synthesis.
+    pools.said_by(sources.positives, sources.hold_out)
     cache = SpeechCache(cache_folder() / "speech")
-    work = sources.work / f"{'-'.join(recipe.words)}-{_key(recipe, sources)}"
+    work = sources.work / f"{'-'.join(recipe.words)}-{bank_key(recipe, sources)}"
     learning = Bank(
         work / "learn",
         recipe.clips,
@@ -107,14 +109,15 @@ def run(recipe: WakeRecipe, sources: Sources, trunk: Trunk, out: Path) -> list[P
     )
     checking.render(sources.processes)
     heard, check = learning.hear(trunk), checking.hear(trunk)
-    out.mkdir(parents=True, exist_ok=True)
     cards = []
     for column, word in enumerate(recipe.words):
-        folder = work / fingerprint(trunk)
+        folder = work / fingerprint(trunk) / key(recipe.head, recipe.clips)
         head = train(recipe.head, heard, column, folder, word)
         probabilities = predict(head, check.steps)
         point = calibrate(probabilities, check.labels[:, :, column], recipe.false_accepts_per_hour)
-        cards.append(_ship(recipe, sources, trunk, head, word, point, cache, out))
+        with convert.publishing(out) as made:
+            card = _ship(recipe, sources, trunk, head, word, point, cache, made)
+        cards.append(out / card.name)
     return cards
 
 
@@ -151,12 +154,13 @@ def _databases(
     recipe: WakeRecipe, sources: Sources, cache: SpeechCache, calibration: bool
 ) -> Databases:
     positives: dict[str, Pool] = {}
+    recorded = pools.said_by(sources.positives, sources.hold_out)
     for word in recipe.words:
         positives[word] = Pool()
         spoken = positives_of(recipe, word, calibration)
         positives[word].add(pools.spoken(spoken, cache, sources.processes))
         if word in sources.positives and not calibration:
-            real = list(pools.speakers(sources.positives[word], sources.hold_out))
+            real = [trim(clip.read()) for clip in recorded[word]]
             # Real recordings are few; repeated, they are a tenth of what is drawn.
             positives[word].add(real * max(1, len(spoken) // (9 * max(1, len(real)))))
     rivals = 20 if recipe.quick else recipe.rivals
@@ -249,13 +253,8 @@ def _probe(recipe: WakeRecipe, word: str, cache: SpeechCache) -> npt.NDArray[np.
     return mix(data, np.random.default_rng(recipe.seed)).samples
 
 
-def _key(recipe: WakeRecipe, sources: Sources) -> str:
-    shaping = asdict(recipe) | {
-        "data": bool(sources.data),
-        "hold_out": sources.hold_out,
-        "positives": sorted(sources.positives),
-    }
-    # A bank grows by whole shards: more clips, or another head, go on from what is there.
-    for after_the_bank in ("head", "false_accepts_per_hour", "clips", "calibration_clips"):
-        shaping.pop(after_the_bank)
-    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:10]
+def bank_key(recipe: WakeRecipe, sources: Sources) -> str:
+    """Of the mixtures. A bank grows by whole shards: more clips go on from what is there."""
+    after_the_bank = ("head", "false_accepts_per_hour", "clips", "calibration_clips")
+    shaping = {name: value for name, value in vars(recipe).items() if name not in after_the_bank}
+    return key(shaping, sources.data, sources.positives, sources.hold_out)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from export.course import Course, Pace
 from export.wake.bank import Heard
 from export.wake.model import Committee, Head
 
@@ -42,87 +42,47 @@ def train(recipe: HeadRecipe, heard: Heard, word: int, folder: Path, label: str)
         recipe: how.
         heard: the bank; `labels[:, :, word]` is learnt.
         word: column of the labels.
-        folder: where `<label>-<member>.pt` and `<label>.jsonl` are kept.
+        folder: of this run, where `<label>-<member>.pt` and `.jsonl` are kept.
         label: the word's name, for the progress bar and the files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     embeddings = torch.from_numpy(heard.steps)
     labels = torch.from_numpy(heard.labels[:, :, word])
-    scale = embeddings[:200].float().std(dim=(0, 1))
-    members = []
-    for member in range(recipe.members):
-        path = folder / f"{label}-{member}.pt"
-        members.append(_member(recipe, member, embeddings, labels, scale, path, label, device))
+    members = [
+        _member(recipe, member, embeddings, labels, folder / f"{label}-{member}.pt")
+        for member in range(recipe.members)
+    ]
     return Committee(members).eval().cpu()
 
 
 def _member(
-    recipe: HeadRecipe,
-    member: int,
-    embeddings: Tensor,
-    labels: Tensor,
-    scale: Tensor,
-    path: Path,
-    label: str,
-    device: str,
+    recipe: HeadRecipe, member: int, embeddings: Tensor, labels: Tensor, checkpoint: Path
 ) -> Head:
-    torch.manual_seed(recipe.seed + 1000 * member)
-    shuffle = np.random.default_rng([recipe.seed, member])
+    seed = recipe.seed + 1000 * member
+    torch.manual_seed(seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     head = Head(channels=recipe.hidden, hidden=recipe.hidden).to(device)
-    per_epoch = len(embeddings) // recipe.batch
     optimiser = torch.optim.AdamW(head.parameters(), recipe.rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, max(2, per_epoch * recipe.epochs), pct_start=0.15
-    )
-    first = 0
-    if path.exists():
-        saved = torch.load(path, map_location=device, weights_only=True)
-        head.load_state_dict(saved["head"])
-        if saved["epoch"] == recipe.epochs:
-            return head.eval()
-        optimiser.load_state_dict(saved["optimiser"])
-        schedule.load_state_dict(saved["schedule"])
-        first = saved["epoch"]
-    orders = [shuffle.permutation(len(embeddings)) for _ in range(recipe.epochs)]
-    title = f"{label} {member + 1}/{recipe.members}"
-    with tqdm(total=recipe.epochs * per_epoch, initial=first * per_epoch, desc=title) as bar:
-        for epoch in range(first, recipe.epochs):
-            head.train()
-            total = 0.0
-            for start in range(0, per_epoch * recipe.batch, recipe.batch):
-                chosen = torch.from_numpy(orders[epoch][start : start + recipe.batch])
-                x = embeddings[chosen].to(device).float()
-                x = x + recipe.noise * scale.to(device) * torch.randn_like(x)
-                loss = focal_loss(head(x), labels[chosen].to(device).float(), recipe)
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
-                optimiser.step()
-                schedule.step()
-                total += float(loss.detach())
-                bar.update()
-                bar.set_postfix(
-                    loss=f"{total * recipe.batch / (start + recipe.batch):.4f}",
-                    rate=f"{schedule.get_last_lr()[0]:.1e}",
-                )
-            partial = path.with_suffix(".tmp")
-            torch.save(
-                {
-                    "head": head.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "epoch": epoch + 1,
-                    "recipe": asdict(recipe),
-                },
-                partial,
-            )
-            partial.replace(path)
-            with path.with_suffix(".jsonl").open("a") as log:
-                log.write(
-                    json.dumps({"epoch": epoch + 1, "loss": total / max(1, per_epoch)}) + "\n"
-                )
+    per_epoch = len(embeddings) // recipe.batch
+    pace = Pace(per_epoch * recipe.epochs, rise=0.15, clip=1.0, every=per_epoch, seed=seed)
+    course = Course(head, optimiser, pace, checkpoint, asdict(recipe))
+    noise = recipe.noise * embeddings[:200].float().std(dim=(0, 1)).to(device)
+    for chosen in course.follow(_batches(recipe, member, len(embeddings), course.done)):
+        head.train()
+        x = embeddings[chosen].to(device).float()
+        x = x + noise * torch.randn_like(x)
+        loss = focal_loss(head(x), labels[chosen].to(device).float(), recipe)
+        course.learn(loss, loss=float(loss.detach()))
     return head.eval()
+
+
+def _batches(recipe: HeadRecipe, member: int, clips: int, done: int) -> Iterator[Tensor]:
+    """Which clips the steps after `done` learn from: every epoch has an order of its own."""
+    shuffle = np.random.default_rng([recipe.seed, member])
+    for epoch in range(recipe.epochs):
+        order = torch.from_numpy(shuffle.permutation(clips))
+        for place in range(clips // recipe.batch):
+            if epoch * (clips // recipe.batch) + place >= done:
+                yield order[place * recipe.batch : (place + 1) * recipe.batch]
 
 
 def focal_loss(logits: Tensor, labels: Tensor, recipe: HeadRecipe) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,6 +22,7 @@ from export.data.mixing import Databases
 from export.data.pools import Pool
 from export.data.sentences import sentence
 from export.data.speech import SpeechCache, Utterance
+from export.keys import key
 from export.trunk.model import Trunk
 from export.wake.bank import Bank, fingerprint
 from export.wordembed.calibrate import Calibration, calibrate
@@ -91,15 +91,18 @@ def run(recipe: WordRecipe, sources: Sources, trunk: Trunk, out: Path) -> Path:
     for bank in (learning, checking):
         bank.render(sources.processes)
     examples = find_examples(learning.hear(trunk, columns=True), recipe.encoder.window)
-    folder = work / fingerprint(trunk) / _hash(asdict(recipe.encoder))
+    folder = work / fingerprint(trunk) / key(recipe.encoder, recipe.clips)
     encoder = train(recipe.encoder, examples, folder)
     cohort = choose_cohort(encoder, examples, recipe.seed)
     words = words_of(recipe, check=False)
     neighbours = said_by_all(encoder, examples, words)
     checks = find_examples(checking.hear(trunk, columns=True), recipe.encoder.window)
     found = calibrate(encoder, checks, cohort, recipe.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    return _ship(recipe, sources, trunk, encoder, cohort, neighbours, examples, found, out)
+    with convert.publishing(out) as made:
+        card = _ship(
+            recipe, sources, trunk, encoder, cohort, neighbours, examples, found, made
+        )
+    return out / card.name
 
 
 def _bank(recipe: WordRecipe, sources: Sources, folder: Path, clips: int, check: bool) -> Bank:
@@ -276,12 +279,7 @@ def _ship(
 
 
 def _key(recipe: WordRecipe, sources: Sources) -> str:
-    shaping = asdict(recipe) | {"data": bool(sources.data)}
     # A bank grows by whole shards, and serves any encoder and any trunk.
-    for after_the_bank in ("encoder", "clips", "calibration_clips"):
-        shaping.pop(after_the_bank)
-    return _hash(shaping)
-
-
-def _hash(facts: object) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:10]
+    after_the_bank = ("encoder", "clips", "calibration_clips")
+    shaping = {name: value for name, value in vars(recipe).items() if name not in after_the_bank}
+    return key(shaping, sources.data)

@@ -59,7 +59,7 @@ def train(recipe: EncoderRecipe, examples: Examples, folder: Path) -> WordEncode
     model = WordEncoder(width, recipe.window, recipe.features, recipe.hidden)
     model.start_from(*discriminant(examples, recipe.features))
     optimiser = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=1e-2)
-    pace = Pace(recipe.steps, rise=0.3, clip=1.0, every=100)
+    pace = Pace(recipe.steps, rise=0.3, clip=1.0, every=100, seed=recipe.seed)
     course = Course(model, optimiser, pace, folder / "encoder.pt", asdict(recipe))
     batches = _Batches(recipe, examples)
     scale = torch.from_numpy(examples.columns[:200].astype(np.float32)).std(dim=(0, 1))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.audio.features import HOP, SAMPLE_RATE
+from daemon.errors import SourceError
 from export.data import augment
 from export.data.casting import cast, neighbours, pronunciation
+from export.data.databases import Recordings, containing
 from export.data.mixing import CLIP, CLIP_STEPS, LABEL_STEPS, Databases, mix
-from export.data.pools import Pool
+from export.data.pools import Pool, said_by
 from export.data.sentences import sentence
 from export.data.speech import trim
 
@@ -113,3 +118,60 @@ def test_formants_and_pitch_move_apart() -> None:
     hertz = np.fft.rfftfreq(len(higher), 1 / SAMPLE_RATE)
     strongest = hertz[(hertz > 60) & (hertz < 250)][spectrum[(hertz > 60) & (hertz < 250)].argmax()]
     assert strongest == pytest.approx(180, rel=0.06)
+
+
+def manifest(folder: Path, header: str, *rows: str) -> Path:
+    """A folder with a manifest and a second of noise for each row, whose first column is a name."""
+    folder.mkdir(parents=True)
+    for row in rows:
+        name = row.split(",")[0]
+        noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
+        sf.write(folder / name, 0.1 * noise, SAMPLE_RATE)
+    listed = [f"{folder.name}/{row}" for row in rows]
+    (folder / "manifest.csv").write_text("\n".join([header, *listed]))
+    return folder
+
+
+def test_who_is_held_out_is_not_learnt_from_nor_is_the_test_split(tmp_path: Path) -> None:
+    spoken = manifest(
+        tmp_path / "porter",
+        "path,label,source,split",
+        "a.wav,porter,speaker_A,train",
+        "b.wav,porter,speaker_B,train",
+        "c.wav,porter,speaker_A,test",
+    )
+    by_word = {"porter": spoken}
+    assert [clip.path.name for clip in said_by(by_word, "speaker_B")["porter"]] == ["a.wav"]
+    assert [clip.path.name for clip in said_by(by_word, None)["porter"]] == ["a.wav", "b.wav"]
+    with pytest.raises(SourceError, match=r"speaker_C: not among .*: speaker_A, speaker_B$"):
+        said_by(by_word, "speaker_C")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(SourceError, match="no recordings to learn from"):
+        said_by({"porter": tmp_path / "bare"}, None)
+    sf.write(tmp_path / "bare/a.wav", np.ones(800, np.float32), SAMPLE_RATE)
+    assert len(said_by({"porter": tmp_path / "bare"}, None)["porter"]) == 1
+    with pytest.raises(SourceError, match=r"no manifest\.csv"):
+        said_by({"porter": tmp_path / "bare"}, "speaker_A")
+
+
+def test_a_manifest_without_sources_is_read(tmp_path: Path) -> None:
+    spoken = manifest(tmp_path / "porter", "path,label", "a.wav,porter")
+    assert len(said_by({"porter": spoken}, None)["porter"]) == 1
+
+
+def test_recordings_of_the_wanted_phrase_are_no_negatives() -> None:
+    assert "hey_computer" in containing(["hey computer"])
+    assert "hey_computer" in containing(["computer"])
+    assert "hello_porter" in containing(["Hello Porter"])
+    assert "hey_computer" not in containing(["compute", "put"])
+
+
+@pytest.mark.parametrize("header", ["path,label,source", "path,label,source,split"])
+def test_recordings_without_a_split_to_learn_from_are_one_error(
+    tmp_path: Path, header: str
+) -> None:
+    manifest(tmp_path / "speech", header, "a.wav,talk,ann,test")
+    with pytest.raises(
+        SourceError, match=r"speech/manifest\.csv: no recording has the split train"
+    ):
+        Recordings(tmp_path).negatives()

@@ -30,8 +30,10 @@ from export.embedding.crops import Batches, kept_crops
 from export.embedding.degrade import SIZE, TEMPLATE, degrade, plain
 from export.embedding.evaluate import without_copies
 from export.embedding.groups import by_group
+from export.embedding.material import MaterialError, Sources, gather
 from export.embedding.model import EncoderNet, deployed
-from export.embedding.publish import calibrate_converted
+from export.embedding.publish import Candidate, calibrate_converted
+from export.embedding.recipe import VARIANTS, in_order
 from export.embedding.targets import look_alikes, misnamed, principal
 from export.embedding.teachers import Teacher, VectorStore, open_teachers, together
 from export.embedding.verification import area, at_rate, best_threshold, measure
@@ -276,7 +278,7 @@ def test_vectors_are_made_once(drawn, tmp_path, monkeypatch):
 @given(st.lists(st.floats(0, 4, width=32), min_size=20, max_size=60), st.integers(0, 2**20))
 @settings(max_examples=50)
 def test_a_threshold_never_lets_in_more_than_it_may(scores, seed):
-    impostor = np.array(scores)
+    impostor = np.array(scores, np.float32)
     for rate in (0.0, 0.1, 0.3):
         threshold = at_rate(impostor, rate)
         assert np.mean(impostor <= threshold) <= rate
@@ -485,3 +487,61 @@ def test_what_is_no_teacher_is_said(tmp_path):
 def test_landmarks_are_found_by_yunet_where_it_is_installed():
     with pytest.raises(ModelError, match="not a YuNet"):
         pictures.FaceFinder(Path("no.onnx"))
+
+
+def picture_folder(folder: Path, persons: int, pictures: int) -> Path:
+    """A sub-folder of drawn pictures for each person."""
+    for person in range(persons):
+        (folder / f"person-{person}").mkdir(parents=True)
+        for number in range(pictures):
+            image, _ = draw(person, number)
+            cv2.imwrite(str(folder / f"person-{person}" / f"{number}.png"), image)
+    return folder
+
+
+@pytest.mark.parametrize(("persons", "pictures", "part"), [(6, 2, "calibration"), (15, 8, None)])
+def test_a_collection_that_cannot_be_measured_by_is_refused_before_training(
+    tmp_path, monkeypatch, persons, pictures, part
+):
+    class Finder:
+        def find(self, image):
+            return np.array([10, 10, 90, 90, *ARCFACE.reshape(-1), 0.9], np.float32)
+
+    folder = picture_folder(tmp_path / "people", persons, pictures)
+    monkeypatch.setattr("export.embedding.material.finder_of", lambda _: Finder())
+    sources = Sources(folders=(folder,))
+    store = VectorStore(tmp_path / "vectors")
+    kept = {"person-0": "calibration", "person-1": "calibration", "person-2": "test"}
+    monkeypatch.setattr(
+        "export.data.faces.part_of", lambda key: kept.get(key.split("/")[-1], "train")
+    )
+    if part is None:
+        kept["person-3"] = kept["person-4"] = "test"
+        kept["person-5"] = "calibration"
+        assert len(gather(sources, [], store, tmp_path).calibration) == 3 * pictures
+    else:
+        with pytest.raises(MaterialError, match=f"in the {part} part are 4 pictures of 2 people"):
+            gather(sources, [], store, tmp_path)
+
+
+def test_few_pairs_choose_by_the_rate_that_they_can_tell():
+    encoder = Candidate("triplet", VARIANTS["triplet"], None, 0.0, {"fnmr_at_1e-2": 0.25})
+    assert encoder.merit == -0.25
+    encoder = replace(encoder, figures={"fnmr_at_1e-2": 0.25, "fnmr_at_1e-3": 0.5})
+    assert encoder.merit == -0.5
+    encoder = replace(encoder, figures={"view1_tar_at_far_1e-3": 0.75})
+    assert encoder.merit == 0.75
+
+
+@pytest.mark.parametrize(
+    ("names", "teachers", "wrong"),
+    [
+        (["margin"], ["dlib"], "margin goes on from distilled"),
+        (["margin", "distilled"], ["dlib"], "margin goes on from distilled"),
+        (["distilled"], [], "distilled learns from teachers"),
+    ],
+)
+def test_a_variant_that_cannot_be_trained_is_refused(names, teachers, wrong):
+    assert in_order(["distilled", "margin"], ["dlib"]) == ["distilled", "margin"]
+    with pytest.raises(MaterialError, match=wrong):
+        in_order(names, teachers)

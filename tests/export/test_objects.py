@@ -246,7 +246,13 @@ def test_two_looks_are_merged() -> None:
 
 
 def test_labelled_pictures_are_read_as_they_were_written(tmp_path: Path) -> None:
-    pictures = [write_picture(tmp_path / f"{n}.png", street(("dog", n + 1, 3))) for n in range(3)]
+    # Cameras number their pictures anew every day: names say nothing.
+    days = [tmp_path / day / "images" for day in ("monday", "tuesday", "friday")]
+    for day in days:
+        day.mkdir(parents=True)
+    pictures = [
+        write_picture(day / "0001.png", street(("dog", n + 1, 3))) for n, day in enumerate(days)
+    ]
     (tmp_path / "bad.jpg").write_bytes(b"")
     detector = open_object_detector(write_colour_detector(tmp_path / "m"), [CPU])
     storage = Storage(side=160, quality=90)
