@@ -30,6 +30,8 @@ from export.wake.model import WakeGraph
 
 TOLERANCE = 1e-4
 OPSET = 20
+OWN_TERMS = "on the terms of what it was trained on, which are those of who trained it: see data"
+"""Licence of a network that learnt from what was given to it alone."""
 op: Any = opset20
 Audio = npt.NDArray[np.float32]
 

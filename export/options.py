@@ -40,6 +40,11 @@ work_option = click.option(
 )
 
 
+terms_option = click.option(
+    "--terms", multiple=True, help="A line for the card: a source of the data and its terms."
+)
+
+
 def out_option(what: str) -> Callable[[Command], Command]:
     """Where what was trained goes; the command asks :func:`out_folder` what that means."""
     return click.option(

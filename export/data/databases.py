@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +38,13 @@ def synthetic_positives(word: str, neural: int, seed: int) -> list[Utterance]:
     )
 
 
-def synthetic_negatives(words: Sequence[str], neural: int, seed: int) -> list[Utterance]:
-    """Rival words and running sentences in the voices of the positives."""
+def synthetic_negatives(
+    words: Sequence[str], neural: int, formant: int, seed: int
+) -> list[Utterance]:
+    """Rival words and sentences, so many by neural and so many by formant and unit voices."""
     rivals = [neighbours(word, 120) for word in words]
     chosen: list[Utterance] = []
-    for index in range(neural * (1 + FORMANT_RIVALS)):
+    for index in range(neural + formant):
         rng = np.random.default_rng([77 + seed, index])
         engine = "kokoro" if index < neural else str(rng.choice(["espeak", "espeak", "flite"]))
         near = rivals[index % len(rivals)] if rivals else []
@@ -78,6 +81,15 @@ class Recordings:
             filled += [(share, pool)] * bool(pool.sounds)
         return filled
 
+    def told(self, exclude: Sequence[str] = ()) -> dict[str, dict[str, int]]:
+        """How many recordings of each label there are, by folder, without labels in `exclude`."""
+        found: dict[str, dict[str, int]] = {}
+        for folder in ("speech", "negative_words", "noise") if self.root else ():
+            assert self.root is not None
+            clips = pools.clips(self.root, folder, self.splits, exclude, self.calibration)
+            found[folder] = dict(sorted(Counter(clip.label for clip in clips).items()))
+        return found
+
     def backgrounds(self, seed: int, minutes: float) -> list[tuple[float, Pool]]:
         """Noise, and music where games brought some, with the shares of draws."""
         filled: list[tuple[float, Pool]] = []
@@ -103,12 +115,18 @@ def for_trunk(
     cache: SpeechCache,
     seed: int,
     processes: int,
+    held_out: bool = False,
 ) -> Databases:
-    """What the trunk hears: all speech there is, real and synthetic, over noise and music."""
+    """What the trunk hears: all speech there is, real and synthetic, over noise and music.
+
+    With `held_out` without music and recorded prompts, which have no part that is kept apart.
+    """
     synthetic = Pool()
     synthetic.add(pools.spoken(utterances, cache, processes))
-    negatives = recordings.negatives() + telephone_prompts(seed) + [(2.5, synthetic)]
-    return Databases({}, negatives, recordings.backgrounds(seed, 60.0))
+    negatives = [*recordings.negatives(), (2.5, synthetic)]
+    if not held_out:
+        negatives += telephone_prompts(seed)
+    return Databases({}, negatives, recordings.backgrounds(seed, 0.0 if held_out else 60.0))
 
 
 def containing(words: Sequence[str]) -> list[str]:

@@ -63,13 +63,13 @@ CALIBRATION_EVERY = 8
 """Of the recordings of a split, every eighth is kept from training, to set thresholds on."""
 
 
-def recorded(
+def clips(
     root: Path,
     folder: str,
     splits: Sequence[str],
     exclude: Sequence[str] = (),
     calibration: bool | None = None,
-) -> Iterable[Audio]:
+) -> list[Clip]:
     """Recordings that a folder's manifest lists in one of the splits, but for excluded labels.
 
     Args:
@@ -80,19 +80,36 @@ def recorded(
         calibration: only those kept for calibration, only the others, or (None) all.
 
     Raises:
-        SourceError: the manifest or a recording cannot be read, or none is in the splits.
+        SourceError: the manifest cannot be read, or no recording is in the splits.
     """
     manifest = root / folder / "manifest.csv"
-    clips = [clip for clip in read_manifest(manifest) if clip.split in splits]
-    if not clips:
+    found = [clip for clip in read_manifest(manifest) if clip.split in splits]
+    if not found:
         raise SourceError(
             f"{manifest}: no recording has the split {' or '.join(splits)}; say it in the column "
             "split"
         )
-    for index, clip in enumerate(clips):
-        kept = index % CALIBRATION_EVERY == 0
-        if clip.label not in exclude and calibration in (None, kept):
-            yield clip.read()
+    return [
+        clip
+        for index, clip in enumerate(found)
+        if clip.label not in exclude and calibration in (None, index % CALIBRATION_EVERY == 0)
+    ]
+
+
+def recorded(
+    root: Path,
+    folder: str,
+    splits: Sequence[str],
+    exclude: Sequence[str] = (),
+    calibration: bool | None = None,
+) -> Iterable[Audio]:
+    """The sound of :func:`clips`.
+
+    Raises:
+        SourceError: as there, or a recording cannot be read.
+    """
+    for clip in clips(root, folder, splits, exclude, calibration):
+        yield clip.read()
 
 
 def said_by(folders: Mapping[str, Path], hold_out: str | None) -> dict[str, list[Clip]]:
@@ -151,8 +168,8 @@ def _synthesise(cache: SpeechCache, utterance: Utterance) -> None:
     cache.get(utterance)
 
 
-def music(minutes: float, seed: int) -> Iterable[Audio]:
-    """Excerpts of 30 s from the music of Debian's games, from anywhere on the system."""
+def tunes() -> list[Path]:
+    """Music of Debian's games."""
     folders = (
         "wesnoth",
         "wesnoth/1.16",
@@ -161,12 +178,17 @@ def music(minutes: float, seed: int) -> Iterable[Audio]:
         "hyperrogue",
         "singularity",
     )
-    files = sorted(
+    return sorted(
         path
         for folder in folders
         for path in Path("/usr/share/games", folder).rglob("*.ogg")
         if path.stat().st_size > 400_000
     )
+
+
+def music(minutes: float, seed: int) -> Iterable[Audio]:
+    """Excerpts of 30 s from the music of Debian's games, from anywhere on the system."""
+    files = tunes()
     rng = np.random.default_rng(seed)
     for _ in range(int(minutes * 2) if files else 0):
         with sf.SoundFile(files[int(rng.integers(len(files)))]) as sound:

@@ -12,7 +12,7 @@ from export.data.casting import cast
 from export.data.speech import Utterance
 
 TESTED = ("computer", "alexa", "activate")
-"""Words that recordings are kept for: never learnt from."""
+"""Words that recordings are kept for: never learnt from here, nor by default by a trunk."""
 
 CHECK_EVERY = 6
 """Of the words, about every sixth is kept from training, to choose by."""

@@ -15,7 +15,7 @@ from export.daynight.material import Pictures, read
 from export.daynight.recipe import THRESHOLD, Plan, run
 from export.daynight.teacher import Teacher
 from export.daynight.workshop import read_unlabelled
-from export.options import errors_option, json_option, out_folder, out_option
+from export.options import errors_option, json_option, out_folder, out_option, terms_option
 
 PLACE = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -53,6 +53,7 @@ def _sides(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     help="Folder or tar of any pictures: EfficientNet-Lite0 looks at them, and the network learns "
     "from it, too.",
 )
+@terms_option
 @out_option("daynight.onnx and its card")
 @click.option(
     "--sides",
@@ -89,6 +90,7 @@ def daynight(
     folders: tuple[Path, ...],
     tests: tuple[Path, ...],
     places: tuple[Path, ...],
+    terms: tuple[str, ...],
     out: Path | None,
     sides: tuple[int, ...],
     folds: int,
@@ -122,13 +124,14 @@ def daynight(
     if is_quick:
         plan = Plan(sides=(16,), side=32, folds=2, scale=0.15, seed=seed)
         pictures, test = sketches.pictures(60, seed), sketches.pictures(30, seed + 1)
+        terms = ("drawn pictures: a smoke test, not a model",)
     else:
         if not folders:
             raise click.UsageError("give --data; or --quick for a smoke test")
         plan = Plan(sides=sides, folds=folds, scale=scale, seed=seed)
         pictures, test = read(folders, skip), read(tests, skip) if tests else None
     unlabelled = read_unlabelled(places)
-    result = run(plan, pictures, test, unlabelled, known, out, folder)
+    result = run(plan, pictures, test, unlabelled, known, out, folder, terms)
     if errors is not None:
         cases = worst(result.shown, result.night, THRESHOLD, count)
         write_report(cases, THRESHOLD, plan.side, errors, "Day or night: the worst pictures")

@@ -13,7 +13,7 @@ from daemon.inference import CPU
 from daemon.vision.frames import Image
 from daemon.vision.light.classifier import open_light
 from daemon.vision.light.prepare import LABELS
-from export.convert import publishing, save_card, sha256
+from export.convert import OWN_TERMS, publishing, save_card, sha256
 from export.daynight import graph
 from export.daynight.evaluate import (
     accuracy,
@@ -30,10 +30,6 @@ from export.daynight.workshop import Variant, Workshop
 
 NAME, VERSION = "daynight", "1"
 THRESHOLD = 0.5
-LICENCE = (
-    "research and evaluation: the photographs that it was trained on are their photographers'; for "
-    "production train on pictures you have rights to (porter-export daynight)"
-)
 
 Facts = dict[str, Any]
 
@@ -87,6 +83,7 @@ def run(
     teacher: Teacher | None,
     out: Path,
     work: Path,
+    data: Sequence[str] = (),
 ) -> Result:
     """Compare the variants by cross-validation, ship the best, and report it on the test pictures.
 
@@ -98,6 +95,7 @@ def run(
         teacher: has an opinion of them; None: no network is taught.
         out: folder of the model.
         work: folder of what was trained before.
+        data: lines for the card: what the pictures are, and on which terms.
     """
     learning = pictures if test is None else apart_from(pictures, test)
     shop = Workshop(learning, unlabelled, teacher, work, plan.folds)
@@ -118,7 +116,7 @@ def run(
         side: _figures(shop, plan.fit(VARIANTS[0], side), test) for side in plan.sides
     }
     with publishing(out) as made:
-        card = out / _ship(plan, shop, best, made, report).name
+        card = out / _ship(plan, shop, best, made, report, data).name
     if test is None:
         return Result(card, report, learning, judged[best.name])
     night = probabilities(shop.trained(best), test.images, plan.side)
@@ -165,7 +163,9 @@ def _teacher(shop: Workshop, teacher: Teacher, test: Pictures | None) -> Facts:
     return facts
 
 
-def _ship(plan: Plan, shop: Workshop, best: Variant, out: Path, report: Facts) -> Path:
+def _ship(
+    plan: Plan, shop: Workshop, best: Variant, out: Path, report: Facts, data: Sequence[str]
+) -> Path:
     path = out / f"{NAME}.onnx"
     network = shop.trained(best)
     described = graph.export(graph.DayNightGraph(network), path, NAME, VERSION, plan.side)
@@ -173,10 +173,10 @@ def _ship(plan: Plan, shop: Workshop, best: Variant, out: Path, report: Facts) -
     card = described | {
         "file": path.name,
         "sha256": sha256(path),
-        "licence": LICENCE,
+        "licence": OWN_TERMS,
         "summary": f"Day or night: a shallow CNN on {plan.side}x{plan.side} pixels",
         "threshold": THRESHOLD,
-        "data": _told(shop, best),
+        "data": [*_told(shop, best), *data],
         "recipe": asdict(best),
         "seed": plan.seed,
     }

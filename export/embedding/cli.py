@@ -24,7 +24,7 @@ from export.embedding.targets import principal
 from export.embedding.teachers import VectorStore, open_teachers
 from export.embedding.train import train
 from export.keys import key
-from export.options import data_option, out_folder, out_option
+from export.options import data_option, out_folder, out_option, terms_option
 
 
 @click.command()
@@ -104,9 +104,7 @@ from export.options import data_option, out_folder, out_option
     help="Labelled pairs, as LFW's view 1, to choose the best variant by; else the calibration "
     "part decides.",
 )
-@click.option(
-    "--terms", multiple=True, help="A line for the card: a source of pictures and its terms."
-)
+@terms_option
 @out_option("face.onnx and its card")
 def embed(
     data: Path | None,

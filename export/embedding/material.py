@@ -66,6 +66,8 @@ class Material:
     """What the teachers together make of `train`, (n, inputs) of length 1; None without any."""
     notes: dict[str, Any]
     """What was counted and what was left out, for the card."""
+    prepared: bool
+    """Whether there are pictures of prepared sets among them, which are for research."""
 
 
 def read(sources: Sources, cache: Path) -> tuple[list[Face], list[Face]]:
@@ -157,7 +159,9 @@ def gather(
         "calibration": _counts(calibration),
         "test": _counts(test),
     }
-    return Material(train, calibration, test, taught, counts | notes)
+    named_sources = [*sources.sets, *(each.name for each in (*sources.folders, *sources.more))]
+    told = {"sources": named_sources} | counts | notes
+    return Material(train, calibration, test, taught, told, bool(sources.sets))
 
 
 def _enough(part: str, faces: Sequence[Face], least: int) -> None:

@@ -16,7 +16,7 @@ from daemon.inference import CPU
 from daemon.people.normalisation import CohortNorm
 from daemon.vision.cards import EncoderCard
 from daemon.vision.encoder import Encoder, open_encoder
-from export.convert import plain, publishing, save_card, sha256
+from export.convert import OWN_TERMS, plain, publishing, save_card, sha256
 from export.data.faces import Face, people, select
 from export.data.lfw import Pair
 from export.embedding.calibrate import operating_points
@@ -44,7 +44,7 @@ from export.embedding.teachers import Teacher, VectorStore, together
 
 Vectors = npt.NDArray[np.float32]
 
-LICENCE = "research and evaluation; for production train on pictures you have rights to"
+RESEARCH = "research and evaluation; for production train on pictures you have rights to"
 SUMMARY = "Face encoder, 128-D unit vectors of faces aligned to 112x112"
 VERSION = "1"
 COHORT = 1000
@@ -112,7 +112,7 @@ def candidate(
     path = folder / "face.onnx"
     identity = Identity("face", VERSION, variant.input)
     export_encoder(shipped, path, identity, small=True)
-    write_card(path, identity, SUMMARY, LICENCE, {})
+    write_card(path, identity, SUMMARY, OWN_TERMS, {})
     encoder = open_encoder(path, [CPU])
     crops = [encoder.align(face.read(), face.landmarks) for face in held.calibration[:CHECKED]]
     parity = check_parity(shipped, path, prepared(np.stack(crops)).numpy())
@@ -190,7 +190,7 @@ def publish(
             path,
             Identity("face", VERSION, best.variant.input),
             SUMMARY,
-            LICENCE,
+            RESEARCH if material.prepared else OWN_TERMS,
             {
                 "normalise": keep,
                 "cohort": {
@@ -232,7 +232,7 @@ def calibrate_converted(
     """
     encoder = Teacher(open_encoder(card.path, [CPU]))
     calibration, test = select(faces, "calibration"), select(faces, "test")
-    held = keep_apart(Material([], calibration, test, None, {}), [encoder], store, None)
+    held = keep_apart(Material([], calibration, test, None, {}, False), [encoder], store, None)
     system = System(card.name, (encoder,))
     points = operating_points(compare(held.calibration, system.vectors(store, held.calibration)))
     on_test = compare(held.test, system.vectors(store, held.test))

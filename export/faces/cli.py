@@ -13,7 +13,14 @@ from export.faces.heldout import kept_out
 from export.faces.material import Sources
 from export.faces.recipe import Plan, going_on, quick, run, scaled
 from export.faces.restore import Start
-from export.options import out_folder, out_option, scale_option, threads_option, work_option
+from export.options import (
+    out_folder,
+    out_option,
+    scale_option,
+    terms_option,
+    threads_option,
+    work_option,
+)
 
 PLACE = click.Path(exists=True, path_type=Path)
 
@@ -55,6 +62,7 @@ PLACE = click.Path(exists=True, path_type=Path)
     "of learning from nothing.",
 )
 @out_option("facedetect.onnx and its card")
+@terms_option
 @scale_option
 @click.option("--seed", default=0, show_default=True, help="Equal seeds compose equal pictures.")
 @click.option(
@@ -79,6 +87,7 @@ def facedetect(
     teacher: Path | None,
     start: str | None,
     out: Path | None,
+    terms: tuple[str, ...],
     scale: float,
     seed: int,
     is_quick: bool,
@@ -109,4 +118,4 @@ def facedetect(
     faces = data / "faces" if data is not None else None
     sources = Sources(faces, more_faces, scenes, animals, whole, part, teacher)
     plan = scaled(Plan() if before is None else going_on(), scale, seed)
-    click.echo(str(run(plan, sources, out, folder, workers, before)))
+    click.echo(str(run(plan, sources, out, folder, workers, before, terms)))

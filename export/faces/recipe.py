@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from daemon.inference import CPU
 from daemon.vision.detector import FaceDetector, open_detector
 from daemon.vision.face import LANDMARKS
 from daemon.vision.priors import STRIDES
-from export.convert import plain, publishing, save_card, sha256
+from export.convert import OWN_TERMS, plain, publishing, save_card, sha256
 from export.faces import sketches
 from export.faces.composition import Material, pasted
 from export.faces.evaluate import Finder, System, judge, threshold_for
 from export.faces.graph import DetectorGraph, check_parity, export
 from export.faces.heldout import FULL_FRAME, Shot, as_shot, empty
 from export.faces.loss import Weights
-from export.faces.material import Gathered, Sources, gather
+from export.faces.material import SETS, Gathered, Sources, gather
 from export.faces.mining import mine
 from export.faces.model import Detector
 from export.faces.restore import Start, restore
@@ -38,7 +38,7 @@ FLOOR = 0.05
 """Lowest score that an evaluation looks at."""
 RESTORED = 64
 """Composed pictures over which the norms of a detector are measured that is gone on from."""
-LICENCE = (
+RESEARCH = (
     "research and evaluation: CelebA and UTKFace, among what it was trained on, allow no more; for "
     "production train on pictures you have rights to (porter-export facedetect)"
 )
@@ -135,6 +135,7 @@ def run(
     work: Path,
     workers: int,
     start: Start | None = None,
+    terms: Sequence[str] = (),
 ) -> Path:
     """Train and ship; returns the card.
 
@@ -145,6 +146,7 @@ def run(
         work: folder of labels, checkpoints and logs.
         workers: processes that compose pictures.
         start: a detector to go on from, instead of learning from nothing.
+        terms: lines for the card: sources of pictures and their terms.
     """
     seed = plan.learning.seed
     if sources is None:
@@ -177,7 +179,8 @@ def run(
         told = yaml.safe_load(card.read_text(encoding="utf-8"))
         told |= {
             "threshold": figures["threshold"],
-            "data": _told(sources, learning),
+            "licence": _licence(sources, start),
+            "data": [*_told(sources, learning), *terms],
             "recipe": plain(asdict(plan)),
             "seed": seed,
             "figures": told["figures"] | {"calibration": figures},
@@ -207,7 +210,7 @@ def _ship(detector: Detector, out: Path) -> Path:
             "version": VERSION,
             "file": path.name,
             "sha256": sha256(path),
-            "licence": LICENCE,
+            "licence": OWN_TERMS,
             "summary": "Faces in a picture: box, five landmarks, score; anchor-free, one stage",
             "input": {"channels": "bgr", "longest_side": LONGEST_SIDE},
             "strides": list(STRIDES),
@@ -244,14 +247,22 @@ def _composed(checking: Material, count: int, seed: int) -> Iterator[Shot]:
         yield as_shot(str(number), pasted(checking, LONGEST_SIDE, rng, FULL_FRAME))
 
 
+def _licence(sources: Sources | None, start: Start | None) -> str:
+    if sources is not None and sources.faces is not None:
+        return RESEARCH
+    return OWN_TERMS if start is None else start.licence
+
+
 def _told(sources: Sources | None, learning: Material) -> list[str]:
     """What the model was trained on, for its card."""
     if sources is None:
         return ["drawn faces and textures: a smoke test, not a model"]
-    crops = sum(map(len, learning.crops))
+    names = [] if sources.faces is None else [f"the set {name}, train part" for name in SETS]
+    names += [folder.name for folder in sources.more_faces]
     lines = [
-        f"{crops} crops of faces: CelebA, UTKFace (train part by person), pasted and in place",
-        f"{len(learning.people)} pictures with people, {len(learning.backgrounds)} without",
+        *(f"{len(own)} crops of faces: {name}" for name, own in zip(names, learning.crops)),
+        f"{len(learning.people)} pictures with people, {len(learning.backgrounds)} without: "
+        + ", ".join(place.name for place in (*sources.scenes, *sources.animals)),
     ]
     if sources.teacher is not None:
         lines.append(

@@ -37,6 +37,8 @@ class Start:
         """The ONNX file."""
         self.name = card.sha256[:12]
         """Of a run that goes on from it."""
+        self.licence = card.licence
+        """What comes of it is on its terms, too."""
         self._told: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         self._refiner = None if card.refiner is None else card.beside(card.refiner.file)
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from export.options import out_option
+from export.options import out_option, terms_option
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,9 +39,7 @@ def learning_options(command: Command) -> Command:
         click.option("--crop", type=click.IntRange(32), help="Side of a picture in a step."),
         click.option("--seed", default=0, show_default=True),
         click.option("--quick", is_flag=True, help="A smoke test on drawn pictures."),
-        click.option(
-            "--terms", multiple=True, help="A line for the card: a source of pictures, its terms."
-        ),
+        terms_option,
         click.option("--work", type=click.Path(path_type=Path), help="Folder of weights and logs."),
         click.option("--threads", default=2, show_default=True, help="Of PyTorch, on a CPU."),
         out_option("the model and its card"),

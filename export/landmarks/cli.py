@@ -16,7 +16,7 @@ from export.data.cache import cache_folder
 from export.keys import key
 from export.landmarks.material import Sources, drawn, gather
 from export.landmarks.recipe import PLAN, quick, run, scaled
-from export.options import out_folder, scale_option, threads_option, work_option
+from export.options import out_folder, scale_option, terms_option, threads_option, work_option
 
 DETECTOR = shipped_models() / "facedetect.yaml"
 
@@ -44,6 +44,7 @@ DETECTOR = shipped_models() / "facedetect.yaml"
     show_default="the one that ships; with --quick a copy of it in the folder of --work",
     help="Card of the face detector that gets the second look.",
 )
+@terms_option
 @scale_option
 @click.option("--seed", default=0, show_default=True, help="Equal seeds cut equal faces out.")
 @click.option("--quick", "is_quick", is_flag=True, help="A smoke test, on drawn faces.")
@@ -60,6 +61,7 @@ def landmarks(
     more_faces: tuple[Path, ...],
     teacher: Path | None,
     detector: Path | None,
+    terms: tuple[str, ...],
     scale: float,
     seed: int,
     is_quick: bool,
@@ -78,7 +80,7 @@ def landmarks(
     folder = work or cache_folder() / "landmarks"
     if is_quick:
         learning, checking = drawn(seed), drawn(seed + 1, 100)
-        plan = quick(seed)
+        plan, told = quick(seed), ["drawn faces: a smoke test"]
         detector = detector or _copied(DETECTOR, out_folder(None, folder, quick=True))
         folder = folder / f"quick-{seed}"
     else:
@@ -90,8 +92,9 @@ def landmarks(
         faces = data / "faces" if data is not None else None
         sources = Sources(faces, more_faces, teacher)
         learning, checking = (gather(sources, part, folder) for part in ("train", "calibration"))
-        folder = folder / key(sources)
-    click.echo(str(run(plan, learning, checking, detector or DETECTOR, folder, workers)))
+        folder, told = folder / key(sources), [*sources.told(), *terms]
+    detector = detector or DETECTOR
+    click.echo(str(run(plan, learning, checking, detector, folder, workers, told)))
 
 
 def _copied(detector: Path, folder: Path) -> Path:

@@ -29,6 +29,11 @@ class Sources:
     teacher: Path
     """Looks at each many times."""
 
+    def told(self) -> list[str]:
+        """What the faces are, for a card."""
+        sets = [] if self.faces is None else [f"the set {name} (research only)" for name in SETS]
+        return [*sets, *(folder.name for folder in self.more_faces)]
+
 
 def gather(sources: Sources, part: Part, work: Path) -> Groups:
     """Faces of one part, with the landmarks that the teacher's looks agree on.

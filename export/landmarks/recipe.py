@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -44,6 +45,7 @@ def run(
     detector: Path | str,
     work: Path,
     workers: int,
+    data: Sequence[str],
 ) -> Path:
     """Train, and add the network to the card of a detector; returns the card.
 
@@ -54,6 +56,7 @@ def run(
         detector: the detector's card, file or name.
         work: folder of checkpoints and logs, for these faces alone.
         workers: processes that cut faces out.
+        data: lines for the card: what is learnt from, and on which terms.
 
     Raises:
         ModelError: the detector cannot be read.
@@ -73,6 +76,7 @@ def run(
         told: dict[str, Any] = yaml.safe_load(card.path.with_suffix(".yaml").read_text("utf-8"))
         figures = {
             "faces": sum(map(len, learning)),
+            "data": list(data),
             "recipe": [plain(asdict(recipe)) for recipe in plan],
             "parity": float(f"{parity:.2g}"),
             "cuts": CHECKED,

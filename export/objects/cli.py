@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from export.options import out_folder, out_option
+from export.options import out_folder, out_option, terms_option
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -63,6 +63,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     type=FILE,
     help="Train nothing: make a model of Porter of a YOLOX file (ONNX, as its authors export it).",
 )
+@terms_option
 @out_option("objects.onnx (with --convert: a file of the same name) and its card")
 @click.option(
     "--work", type=FOLDER, help="Folder of weights and logs; a warmed-up backbone there is used."
@@ -84,6 +85,7 @@ def objects(
     seed: int,
     report: Path | None,
     convert: Path | None,
+    terms: tuple[str, ...],
     out: Path | None,
     work: Path | None,
     quick: bool,
@@ -121,14 +123,15 @@ def objects(
     learning = Recipe(
         minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic)
     )
-    plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on)
+    told = recipe.told(sets, classifier, teacher)
+    plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, told)
     pictures = read(sets, plan.recipe.side) if set(steps) != {"ship"} else None
     if pictures is not None and "warm-up" in steps:
         recipe.warm_backbone(plan, pictures, folder)
     if pictures is not None and "train" in steps:
         recipe.train_variants(plan, pictures, variants, folder)
     if "ship" in steps:
-        click.echo(str(recipe.ship(variants, folder, out, report, sets, classifier, teacher)))
+        click.echo(str(recipe.ship(variants, folder, out, report, terms)))
 
 
 @click.command()

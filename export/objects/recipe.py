@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from daemon.errors import ModelError
 from daemon.inference import CPU
 from daemon.vision.objects.detector import open_object_detector
 from daemon.vision.objects.names import CLASSES
-from export.convert import plain, publishing
+from export.convert import OWN_TERMS, plain, publishing
 from export.objects.augment import Augmentation
 from export.objects.convert import write_card
 from export.objects.evaluate import measure, read_marked
@@ -30,16 +30,13 @@ from export.squeezenet import load as load_teacher
 
 NAME = "objects"
 VERSION = "1"
-LICENCE = (
-    "research and evaluation: the photographs that it was trained on are their photographers'; for "
-    "production train on pictures you have rights to (porter-export objects)"
-)
 SUMMARY = {
     "v1": "Twelve kinds of objects in a picture: YOLO v1's single grid and published loss",
     "multi": "Twelve kinds of objects in a picture: three scales, anchor-free, one stage",
 }
 OVERLAP = 0.55
 THRESHOLD = 0.3
+DRAWN = "drawn shapes: a smoke test, not a model"
 WARM_SIDE = 224
 """Pixels of the pictures that the classifier was trained on."""
 
@@ -56,6 +53,8 @@ class Plan:
     """A YOLOX whose features the multi-scale variant imitates; none if None."""
     goes_on: bool = False
     """Whether variants begin with the weights that they have, not anew."""
+    data: tuple[str, ...] = (DRAWN,)
+    """What is learnt from, for the card."""
 
 
 def quick(seed: int) -> Plan:
@@ -97,7 +96,7 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
         goes_on = plan.goes_on and trained.exists()
         start = load_detector(trained) if goes_on else None
         before = load_recipe(trained) if goes_on else None
-        recipe = replace(plan.recipe, variant=variant, before=before)
+        recipe = replace(plan.recipe, variant=variant, before=before, data=plan.data)
         if variant == "v1":
             recipe = replace(recipe, augmentation=_gentle(plan))
         click.echo(f"{variant}: {len(pictures)} pictures", err=True)
@@ -109,9 +108,7 @@ def ship(
     work: Path,
     out: Path,
     reported: Path | None = None,
-    sets: Sequence[Path] = (),
-    classifier: Path | None = None,
-    teacher: Path | None = None,
+    terms: Sequence[str] = (),
 ) -> Path:
     """Make a model of each variant that was trained; the last is OUT/objects.onnx.
 
@@ -122,9 +119,7 @@ def ship(
         work: folder of VARIANT.pt.
         out: folder of the model.
         reported: pictures with people's labels that the card reports on.
-        sets: pictures that were learnt from, for the card.
-        classifier: whom the backbone was warmed up by, for the card.
-        teacher: whose features were imitated, for the card.
+        terms: lines for the card: sources of pictures and their terms.
 
     Returns:
         The card.
@@ -146,7 +141,7 @@ def ship(
             described = export(graph, path, path.stem, VERSION)
             parity = check_parity(graph, path)
             describe = partial(
-                write_card, path, described, summary=SUMMARY[variant], licence=LICENCE,
+                write_card, path, described, summary=SUMMARY[variant], licence=OWN_TERMS,
                 threshold=THRESHOLD, overlap=OVERLAP,
             )  # fmt: skip
             card = describe()
@@ -156,8 +151,8 @@ def ship(
                 measured[variant] = facts(result, marked)
             learnt = load_recipe(weights)
             card = describe(
-                data=_told(sets, classifier, teacher),
-                recipe=plain(learnt),
+                data=[*_data(learnt), *terms],
+                recipe={name: value for name, value in plain(learnt).items() if name != "data"},
                 seed=learnt["seed"],
                 figures={"parity": float(f"{parity:.2g}"), **measured},
             )
@@ -177,10 +172,15 @@ def _gentle(plan: Plan) -> Augmentation:
     return replace(plan.recipe.augmentation, mosaic=0.0, smallest=0.8, largest=1.25)
 
 
-def _told(sets: Sequence[Path], classifier: Path | None, teacher: Path | None) -> list[str]:
-    """What the model was trained on, for its card."""
-    if not sets:
-        return ["drawn shapes: a smoke test, not a model"]
+def _data(recipe: Mapping[str, Any]) -> list[str]:
+    """What a network with this recipe was trained on, and before that the one it goes on from."""
+    before = _data(recipe["before"]) if recipe["before"] else []
+    learnt = recipe.get("data") or ["pictures that its checkpoint does not name"]
+    return [*before, *(line for line in learnt if line not in before)]
+
+
+def told(sets: Sequence[Path], classifier: Path | None, teacher: Path | None) -> tuple[str, ...]:
+    """What pictures a model is trained on, and by whom it is taught, for its card."""
     lines = []
     for each in sets:
         described = json.loads(each.with_suffix(".json").read_text())
@@ -196,4 +196,4 @@ def _told(sets: Sequence[Path], classifier: Path | None, teacher: Path | None) -
         lines.append("backbone warmed up by distilling SqueezeNet 1.1 (BSD-2) on the same pictures")
     if teacher is not None:
         lines.append(f"the multi-scale variant imitates features of {teacher.stem} on its samples")
-    return lines
+    return tuple(lines)

@@ -51,6 +51,8 @@ class Recipe:
     widths: Widths = field(default_factory=Widths)
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
+    data: tuple[str, ...] = ()
+    """What is learnt from, for the card."""
     before: dict[str, Any] | None = None
     """The recipe of the run that this one goes on from."""
 

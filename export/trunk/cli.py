@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,12 +11,13 @@ import torch
 
 from export.data.cache import cache_folder
 from export.data.databases import (
+    FORMANT_RIVALS,
     Recordings,
     for_trunk,
     synthetic_negatives,
     synthetic_positives,
 )
-from export.data.speech import SpeechCache
+from export.data.speech import SpeechCache, Utterance
 from export.data.vocabulary import kept, learnt, said
 from export.data.voices import voices_of
 from export.keys import key
@@ -40,14 +42,14 @@ from export.trunk.triplets import Material, ShapingRecipe, shape
     "--word",
     "words",
     multiple=True,
-    default=("activate", "computer", "alexa"),
-    help="Words whose sound-alikes are among the synthetic speech.",
+    help="A word that synthetic voices say, and its sound-alikes, beside a vocabulary; none that a "
+    "wake word is to be measured with.",
 )
 @click.option(
     "--neural",
     default=600,
     show_default=True,
-    help="Neural utterances of each word, and as many of rival words and sentences.",
+    help="Neural utterances of sentences and rival words, and as many of each word.",
 )
 @click.option(
     "--clips",
@@ -71,7 +73,7 @@ from export.trunk.triplets import Material, ShapingRecipe, shape
     "--voices",
     default=4,
     show_default=True,
-    help="Neural voices that say each word of the triplets; as many formant voices come on top.",
+    help="Neural voices that say each word of the vocabulary; as many formant voices come on top.",
 )
 @click.option(
     "--precision",
@@ -109,24 +111,25 @@ def trunk(
     \b
     Examples:
         porter-export trunk --teacher speech_embedding.onnx --data audio/
-        porter-export trunk --teacher speech_embedding.onnx --data audio/ --shape models/trunk.pt
+        porter-export trunk --teacher speech_embedding.onnx --data audio/ \\
+            --shape models/trunk.pt --out shaped/
     """
+    if start is not None and start.resolve() == (out / "trunk.pt").resolve():
+        raise click.BadParameter(
+            f"{out}: there lies the trunk to shape, on which other models are built; name another "
+            "folder",
+            param_hint="--out",
+        )
     torch.set_num_threads(max(1, processes - 1))
     cache = SpeechCache(cache_folder() / "speech")
-    if start:
-        spoken = [each for word in learnt() for each in said(word, voices, seed)]
-        checked = [each for word in kept() for each in said(word, voices, seed)]
-    else:
-        spoken = synthetic_negatives(words, neural, seed)
-        checked = spoken[-neural // 10 :]
-        spoken += [each for word in words for each in synthetic_positives(word, neural, seed)]
+    spoken, checked = spoken_by(() if start else words, 0 if start else neural, voices, seed)
     train_split = Recordings(data, ("train",), calibration=False)
     learning = for_trunk(train_split, spoken, cache, seed, processes)
     held_out = Recordings(data, ("test",)) if data else Recordings(None)
-    checking = for_trunk(held_out, checked, cache, seed + 1, processes)
+    checking = for_trunk(held_out, checked, cache, seed + 1, processes, held_out=True)
     listener = SpeechTeacher(teacher)
     folder = work or cache_folder() / ("shaping" if start else "trunk")
-    heard = teacher, data, words, neural, voices
+    heard = teacher, data, neural, voices
     if start:
         material = Material(
             learning,
@@ -139,7 +142,25 @@ def trunk(
         folder = folder / key(shaping, start, *heard)
         shape(shaping, training.load(start), before, material, listener, folder)
     else:
-        recipe = training.TrunkRecipe(clips=clips, seed=seed, precision=precision)
+        recipe = training.TrunkRecipe(words=words, clips=clips, seed=seed, precision=precision)
         folder = folder / key(recipe, *heard)
         training.train(recipe, learning, checking, listener, folder)
     click.echo(f"{training.publish(folder, out, learning)}")
+
+
+def spoken_by(
+    words: Sequence[str], neural: int, voices: int, seed: int
+) -> tuple[list[Utterance], list[Utterance]]:
+    """Synthetic speech to learn from, and other speech to measure on.
+
+    Args:
+        words: beside the vocabulary, with their sound-alikes.
+        neural: utterances of sentences and sound-alikes by neural voices, and of each of the words.
+        voices: neural ones of each word of the vocabulary.
+        seed: of the draw.
+    """
+    spoken = [each for word in learnt() for each in said(word, voices, seed)]
+    spoken += synthetic_negatives(words, neural, FORMANT_RIVALS * neural, seed)
+    spoken += [each for word in words for each in synthetic_positives(word, neural, seed)]
+    checked = [each for word in kept() for each in said(word, voices, seed)]
+    return spoken, checked

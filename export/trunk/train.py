@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from export.convert import publishing, save_card, sha256
 from export.course import Course, Pace
 from export.data.mixing import Databases, mix
+from export.data.vocabulary import TESTED, learnt
 from export.trunk import layerwise
 from export.trunk.model import WIDTHS, Trunk
 from export.trunk.teacher import Scale, SpeechTeacher
@@ -34,6 +35,8 @@ Example = tuple[Tensor, Tensor]
 class TrunkRecipe:
     """Everything that shapes a training run of the trunk."""
 
+    words: tuple[str, ...] = ()
+    """Said by synthetic voices, with their sound-alikes, beside the vocabulary."""
     clips: int = 30_000
     """10 s mixtures, each made once and learnt from twice: once fresh, once from a buffer."""
     batch: int = 4
@@ -185,6 +188,7 @@ def publish(folder: Path, out: Path, data: Databases) -> Path:
             "only)",
             "data": {
                 "taught_by": taught_by(saved["recipe"]),
+                "synthetic": _synthetic(saved["recipe"]),
                 "hours_of_sound": round(sum(hours), 1),
                 "mixed_hours": round(saved["recipe"]["clips"] / 360, 1),
             },
@@ -195,6 +199,14 @@ def publish(folder: Path, out: Path, data: Databases) -> Path:
             | {"steps": saved["step"]},
         }
         return out / save_card(weights, card).name
+
+
+def _synthetic(recipe: Mapping[str, Any]) -> str:
+    """Which words synthetic voices said, for the card."""
+    said = f"{len(learnt())} words of the vocabulary, and sentences"
+    # Before recipes named them, these were said.
+    words = ", ".join(recipe.get("words", TESTED))
+    return f"{said}; {words}, with words that sound like them" if words else said
 
 
 def taught_by(recipe: Mapping[str, Any]) -> str:

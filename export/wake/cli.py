@@ -11,7 +11,7 @@ import torch
 
 from daemon.paths import shipped_models
 from export.data.cache import cache_folder
-from export.options import out_folder, out_option
+from export.options import out_folder, out_option, terms_option
 from export.trunk import train as trunk_training
 from export.wake.recipe import Sources, WakeRecipe, quick, run
 from export.wake.train import HeadRecipe
@@ -45,6 +45,7 @@ from export.wake.train import HeadRecipe
     metavar="[WORD=]DIR",
     help="Folder of real recordings of a word; WORD may be left out if there is one.",
 )
+@terms_option
 @click.option("--hold-out", help="A speaker of the positives to keep for a test.")
 @click.option(
     "--neural", default=WakeRecipe.neural, show_default=True, help="Neural utterances of each word."
@@ -82,6 +83,7 @@ def wake(
     trunk_path: Path,
     data: Path | None,
     positives: tuple[str, ...],
+    terms: tuple[str, ...],
     hold_out: str | None,
     neural: int,
     rivals: int,
@@ -113,7 +115,9 @@ def wake(
     folder = work or cache_folder() / "wake"
     out = out_folder(out, folder, quick=is_quick)
     taught_by = trunk_training.taught_by(trunk_training.recipe_of(trunk_path))
-    sources = Sources(data, _recordings(positives, words), hold_out, folder, taught_by, processes)
+    sources = Sources(
+        data, _recordings(positives, words), hold_out, folder, taught_by, processes, terms
+    )
     for card in run(replace(recipe, words=words), sources, trunk_training.load(trunk_path), out):
         click.echo(str(card))
 

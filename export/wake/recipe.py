@@ -18,6 +18,7 @@ from export.data import pools
 from export.data.cache import cache_folder
 from export.data.casting import cast
 from export.data.databases import (
+    FORMANT_RIVALS,
     Recordings,
     containing,
     synthetic_negatives,
@@ -70,6 +71,8 @@ class Sources:
     trunk_taught_by: str
     """What the trunk learnt from, for the cards."""
     processes: int = 2
+    terms: tuple[str, ...] = ()
+    """Lines for the cards: sources of recordings and their terms."""
 
 
 def quick(words: tuple[str, ...], seed: int) -> WakeRecipe:
@@ -150,6 +153,16 @@ def positives_of(recipe: WakeRecipe, word: str, calibration: bool) -> list[Utter
     return [utterance for utterance in everyone if utterance not in kept]
 
 
+def negatives_of(recipe: WakeRecipe, calibration: bool) -> list[Utterance]:
+    """Rival words and sentences, and who says them; those for calibration have another seed."""
+    seed = recipe.seed + 900 * calibration
+    if recipe.quick:
+        return synthetic_negatives(recipe.words, 0, 60, seed)
+    formant = FORMANT_RIVALS * recipe.rivals
+    spoken = synthetic_negatives(recipe.words, recipe.rivals, formant, seed)
+    return [each for each in spoken if not calibration or each.engine != "kokoro"]
+
+
 def _databases(
     recipe: WakeRecipe, sources: Sources, cache: SpeechCache, calibration: bool
 ) -> Databases:
@@ -163,12 +176,8 @@ def _databases(
             real = [trim(clip.read()) for clip in recorded[word]]
             # Real recordings are few; repeated, they are a tenth of what is drawn.
             positives[word].add(real * max(1, len(spoken) // (9 * max(1, len(real)))))
-    rivals = 20 if recipe.quick else recipe.rivals
-    spoken = synthetic_negatives(recipe.words, rivals, recipe.seed + 900 * calibration)
-    spoken = [each for each in spoken if not recipe.quick or each.engine != "kokoro"]
-    if calibration:
-        spoken = [each for each in spoken if each.engine != "kokoro"]
     synthetic = Pool()
+    spoken = negatives_of(recipe, calibration)
     synthetic.add(pools.spoken(spoken, cache, sources.processes))
     recordings = Recordings(sources.data, ("train",), calibration)
     negatives = [*recordings.negatives(containing(recipe.words)), (3.0, synthetic)]
@@ -232,17 +241,19 @@ def describe_data(recipe: WakeRecipe, sources: Sources, word: str) -> list[str]:
     spoken = ", ".join(f"{count} by {engine}" for engine, count in engines.items())
     said = [f"positives, synthetic: {spoken}"]
     if word in sources.positives:
+        count = len(pools.said_by(sources.positives, sources.hold_out)[word])
         held = f", without {sources.hold_out}" if sources.hold_out else ""
-        said.append(f"positives, real: recordings of the deep learning course{held}")
-    said.append(f"negatives, synthetic: {4 * recipe.rivals} rival words and sentences")
-    if sources.data:
-        said.append(
-            "negatives, real, train splits only: spoken coffee orders, LibriSpeech "
-            "excerpts, other wake words, single words, spoken digits"
-        )
-        said.append("backgrounds: ESC-10 and room noise (train split), game music from Debian")
-    said.append(f"trunk: {sources.trunk_taught_by}")
-    return said
+        said.append(f"positives, real: {count} recordings of {sources.positives[word].name}{held}")
+    rivals = len(negatives_of(recipe, False))
+    said.append(f"negatives, synthetic: {rivals} rival words and sentences")
+    recordings = Recordings(sources.data, ("train",), calibration=False)
+    for folder, labels in recordings.told(containing(recipe.words)).items():
+        kind = "backgrounds" if folder == "noise" else "negatives"
+        counts = ", ".join(f"{count} {label}" for label, count in labels.items())
+        said.append(f"{kind}, real, split train: {counts}")
+    if pools.tunes():
+        said.append("backgrounds: game music from Debian")
+    return [*said, *sources.terms, f"trunk: {sources.trunk_taught_by}"]
 
 
 def _probe(recipe: WakeRecipe, word: str, cache: SpeechCache) -> npt.NDArray[np.float32]:

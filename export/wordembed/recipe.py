@@ -263,7 +263,8 @@ def _ship(
                     else []
                 ),
                 f"{len(words_of(recipe, check=True))} other words to calibrate on; no recording "
-                f"and no synthesis of {', '.join(vocabulary.TESTED)}",
+                f"and no synthesis of {', '.join(vocabulary.TESTED)} among these words (what the "
+                "trunk has heard, its card says)",
                 "cohort: windows without a word, of the same mixtures",
                 "neighbours: each word that was learnt, as all its voices say it",
             ],

@@ -66,7 +66,7 @@ def test_the_card_tells_what_was_done(trained: Path) -> None:
     assert card["figures"]["parity"] <= 1e-4
     assert card["recipe"]["learning"]["seed"] == 2
     assert "smoke test" in card["data"][0]
-    assert "research" in card["licence"]
+    assert "see data" in card["licence"]
 
 
 def test_a_second_run_takes_up_the_first_and_gives_the_same_model(trained: Path) -> None:

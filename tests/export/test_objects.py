@@ -328,15 +328,16 @@ def test_a_quick_run_learns_drawn_shapes(
 
 def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> None:
     few = quick(0)
-    plan = replace(few, recipe=replace(few.recipe, steps=2))
+    plan = replace(few, recipe=replace(few.recipe, steps=2), data=("pictures of a street",))
     train_variants(plan, sketches(plan), ["multi"], tmp_path / "work")
-    further = replace(plan, recipe=replace(plan.recipe, rate=1e-4), goes_on=True)
+    further = replace(plan, data=few.data, recipe=replace(plan.recipe, rate=1e-4), goes_on=True)
     train_variants(further, sketches(plan), ["multi"], tmp_path / "work")
 
     card = yaml.safe_load(ship(["multi"], tmp_path / "work", tmp_path / "models").read_text())
     assert card["recipe"]["rate"] == 1e-4
     assert card["recipe"]["before"]["rate"] == plan.recipe.rate
     assert card["recipe"]["before"]["before"] is None
+    assert card["data"] == ["pictures of a street", "drawn shapes: a smoke test, not a model"]
 
 
 @pytest.fixture
