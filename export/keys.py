@@ -46,14 +46,14 @@ def key_of_pictures(pictures: Sequence[Stored], *facts: object) -> str:
         pictures: where they lie decides, with the size and last change of their files.
         facts: as those of :func:`key`.
     """
-    files = {file: _place(file) for file in {each.file for each in pictures}}
+    files = {file: place(file) for file in {each.file for each in pictures}}
     return key([(*files[each.file], each.name) for each in pictures], *facts)
 
 
 def _told(fact: object) -> Any:
     if isinstance(fact, Path):
         within = sorted(each for each in fact.rglob("*") if each.is_file())
-        return [_place(each) for each in within] if fact.is_dir() else _place(fact)
+        return [place(each) for each in within] if fact.is_dir() else place(fact)
     if is_dataclass(fact):
         return {field.name: getattr(fact, field.name) for field in fields(fact)}
     if isinstance(fact, np.ndarray):
@@ -61,6 +61,7 @@ def _told(fact: object) -> Any:
     raise TypeError(f"{type(fact).__name__} cannot stand in a key")
 
 
-def _place(file: Path) -> Place:
+def place(file: Path) -> Place:
+    """Where a file lies, and its state."""
     stat = file.stat()
     return str(file.resolve()), stat.st_size, stat.st_mtime_ns

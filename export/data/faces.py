@@ -136,6 +136,8 @@ class FaceFinder:
         except cv2.error as error:
             reason = " ".join(str(error).split())[:120]
             raise ModelError(f"{path}: not a YuNet that OpenCV can read: {reason}") from None
+        self.mark = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        """Of the file: what another finds is something else."""
 
     def find(self, image: Image) -> npt.NDArray[np.float32] | None:
         """The face nearest to the middle of a picture, weighed by its size; None without one.
@@ -177,7 +179,7 @@ def read_folder(folder: Path, finder: FaceFinder, cache: Path) -> list[Face]:
     # Two folders of one name are two sources, and their people are different people.
     mark = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
     source = f"{folder.resolve().name}-{mark}"
-    kept = cache / f"{source}.csv"
+    kept = cache / f"{source}-{finder.mark}.csv"
     known = _known(kept)
     cache.mkdir(parents=True, exist_ok=True)
     with kept.open("a", newline="", encoding="utf-8") as file:

@@ -110,6 +110,10 @@ def folds(images: Sequence[Image], count: int, seed: int) -> npt.NDArray[np.intp
 
 def apart_from(pictures: Pictures, others: Pictures) -> Pictures:
     """Those pictures that have no near-duplicate among others."""
-    alike = near_duplicates([*pictures.images, *others.images])
-    seen = alike[: len(pictures), len(pictures) :].any(1)
-    return pictures.take(np.flatnonzero(~seen))
+    return pictures.take(np.flatnonzero(~seen_among(pictures.images, others)))
+
+
+def seen_among(images: Sequence[Image], others: Pictures) -> npt.NDArray[np.bool_]:
+    """(n,) which images have a near-duplicate among others."""
+    alike = near_duplicates([*images, *others.images])
+    return np.asarray(alike[: len(images), len(images) :].any(1))

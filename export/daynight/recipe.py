@@ -23,7 +23,7 @@ from export.daynight.evaluate import (
     measured,
     timed,
 )
-from export.daynight.material import Pictures, apart_from
+from export.daynight.material import Pictures, apart_from, seen_among
 from export.daynight.teacher import Teacher, cross_validated, fit, judge
 from export.daynight.train import LECTURE, DayNightRecipe, Values, probabilities
 from export.daynight.workshop import Variant, Workshop
@@ -91,13 +91,17 @@ def run(
         plan: what is tried.
         pictures: to learn from; those that a test picture nearly equals are left out.
         test: to report on; nothing is learnt or chosen by them.
-        unlabelled: more pictures, for the teacher to look at; none may be one of the test.
+        unlabelled: more pictures, for the teacher to look at; those that a test picture nearly
+            equals are left out.
         teacher: has an opinion of them; None: no network is taught.
         out: folder of the model.
         work: folder of what was trained before.
         data: lines for the card: what the pictures are, and on which terms.
     """
     learning = pictures if test is None else apart_from(pictures, test)
+    if test is not None and unlabelled:
+        seen = seen_among(unlabelled, test)
+        unlabelled = [each for each, shown in zip(unlabelled, seen) if not shown]
     shop = Workshop(learning, unlabelled, teacher, work, plan.folds)
     tried = [plan.fit(each, plan.side) for each in VARIANTS if teacher or not each.taught]
     judged = {each.name: shop.cross_validated(each) for each in tried}

@@ -7,7 +7,6 @@ kept on disk, since a teacher takes longer than a step of training.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from daemon.inference import CPU
 from daemon.vision.encoder import Encoder, open_encoder
 from export.data.faces import Face
 from export.embedding.package import convert_dlib, convert_mobilefacenet, dlib_weights
+from export.keys import key, place
 
 Vectors = npt.NDArray[np.float32]
 
@@ -84,16 +84,17 @@ class VectorStore:
         side = "mirrored" if mirrored else "straight"
         path = self.folder / f"{encoder.card.name}-{encoder.card.sha256[:8]}-{side}.npz"
         known = _read(path)
-        keys = [_key(face) for face in faces]
-        missing = [face for key, face in zip(keys, faces) if key not in known]
+        keys = _keys(faces)
+        missing = [(key, face) for key, face in zip(keys, faces) if key not in known]
         if missing:
             self.folder.mkdir(parents=True, exist_ok=True)
             label = f"{encoder.card.name}, {side}"
             with tqdm(total=len(missing), desc=label, unit="picture") as bar:
                 for start in range(0, len(missing), SAVED_EVERY):
                     part = missing[start : start + SAVED_EVERY]
-                    made = np.concatenate(list(_embedded(encoder, part, mirrored, bar)))
-                    known.update(zip(map(_key, part), made))
+                    shown = [face for _, face in part]
+                    made = np.concatenate(list(_embedded(encoder, shown, mirrored, bar)))
+                    known.update(zip([key for key, _ in part], made))
                     _write(path, known)
         return np.array([known[key] for key in keys], np.float32)
 
@@ -141,9 +142,11 @@ def _embedded(
             bar.update(len(part))
 
 
-def _key(face: Face) -> str:
-    text = f"{face.source}/{face.name}/{np.round(face.landmarks, 1).tolist()}"
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+def _keys(faces: Sequence[Face]) -> list[str]:
+    states = {file: place(file) for file in {face.file for face in faces}}
+    return [
+        key(states[face.file], face.name, np.round(face.landmarks, 1).tolist()) for face in faces
+    ]
 
 
 def _read(path: Path) -> dict[str, Vectors]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from daemon.errors import SourceError
 from export.data import faces as face_sets
 from export.data.faces import Face
 from export.faces import scenes as pictures
 from export.faces.composition import Material
 from export.faces.scenes import Scene
 from export.faces.teacher import Teacher
+from export.keys import key_of_pictures
 
 SETS = ("celeba", "utkface")
 """Prepared sets of crops that are read where they exist."""
@@ -62,18 +64,14 @@ def gather(sources: Sources, cache: Path) -> Gathered:
     Needs a teacher for folders of crops and for whole pictures.
 
     Raises:
-        SourceError: a folder or tar cannot be read.
+        SourceError: a folder or tar cannot be read, or there is nothing to learn from or to choose
+            the threshold on.
         ModelError: the teacher cannot be read.
     """
-    learnt: list[Sequence[Face]] = []
-    checked: list[Sequence[Face]] = []
-    tested: list[Face] = []
-    if sources.faces is not None:
-        for name in SETS:
-            whole = face_sets.read_set(sources.faces, name)
-            learnt.append(face_sets.select(whole, "train"))
-            checked.append(face_sets.select(whole, "calibration"))
-            tested += face_sets.select(whole, "test", "calibration")
+    sets = [] if sources.faces is None else [face_sets.read_set(sources.faces, n) for n in SETS]
+    tested = kept_apart(sets)
+    learnt = [unlike_faces(face_sets.select(each, "train"), tested, cache) for each in sets]
+    checked = [face_sets.select(each, "calibration") for each in sets]
     known: list[Scene] = []
     if sources.teacher is not None:
         for folder in sources.more_faces:
@@ -82,12 +80,22 @@ def gather(sources: Sources, cache: Path) -> Gathered:
             if sources.faces is None:
                 checked.append(face_sets.select(found, "calibration"))
                 found = face_sets.select(found, "train", "test")
-            learnt.append(_unlike_faces(found, tested, cache))
+            learnt.append(unlike_faces(found, tested, cache))
+            if not learnt[-1]:
+                raise SourceError(f"{folder}: no face of it is to be learnt from; add people")
         known = _scenes(sources, Teacher(sources.teacher), cache)
     # Among the finds in pictures of animals are a few people: too many to choose a threshold on.
     checking = [each for each in known if each.part == "calibration" and not len(each.hard)]
     learning = [each for each in known if each.part != "calibration"]
-    return Gathered(_sorted(learnt, learning), _sorted(checked, checking))
+    gathered = Gathered(_sorted(learnt, learning), _sorted(checked, checking))
+    for part, own in ("train", gathered.learning), ("calibration", gathered.checking):
+        for kind, there in ("faces", own.crops), ("pictures without faces", own.backgrounds):
+            if not there:
+                raise SourceError(
+                    f"the {part} part has no {kind}; a hash of the names says what is in it: give "
+                    "more"
+                )
+    return gathered
 
 
 def _scenes(sources: Sources, teacher: Teacher, cache: Path) -> list[Scene]:
@@ -111,7 +119,7 @@ def _scenes(sources: Sources, teacher: Teacher, cache: Path) -> list[Scene]:
 def _sorted(crops: Sequence[Sequence[Face]], scenes: Sequence[Scene]) -> Material:
     people = [each for each in scenes if len(each.faces)]
     backgrounds = [each for each in scenes if not len(each.finds)]
-    return Material(crops, people, backgrounds)
+    return Material([each for each in crops if each], people, backgrounds)
 
 
 def _animal(scene: Scene) -> Scene:
@@ -124,7 +132,13 @@ def _unlike_scenes(known: Sequence[Scene], kept_out: Sequence[Scene], cache: Pat
     return [each for each, twin in zip(known, twins) if not twin]
 
 
-def _unlike_faces(found: Sequence[Face], tested: Sequence[Face], cache: Path) -> list[Face]:
+def kept_apart(sets: Iterable[Sequence[Face]]) -> list[Face]:
+    """Faces of prepared sets that are not learnt from."""
+    return [face for each in sets for face in face_sets.select(each, "test", "calibration")]
+
+
+def unlike_faces(found: Sequence[Face], tested: Sequence[Face], cache: Path) -> list[Face]:
+    """Those faces of which no other picture, or a copy, is among those kept apart."""
     twins = pictures.alike(_thumbs(found, cache), _thumbs(tested, cache), SAME_FACE)
     return [each for each, twin in zip(found, twins) if not twin]
 
@@ -133,7 +147,7 @@ def _thumbs(things: Sequence[pictures.Stored], cache: Path) -> pictures.Array:
     """Thumbs of pictures, made once and kept in a folder."""
     if not things:
         return np.zeros((0, pictures.THUMB**2), np.float32)
-    kept = cache / "thumbs" / f"{pictures.fingerprint(things)}.npy"
+    kept = cache / "thumbs" / f"{key_of_pictures(things)}.npy"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         bar = tqdm(things, desc=f"thumbs in {things[0].file.parent.name}", unit="picture")

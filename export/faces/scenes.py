@@ -6,7 +6,6 @@ face nor as background.
 
 from __future__ import annotations
 
-import hashlib
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from daemon.errors import SourceError
 from daemon.vision.face import COLUMNS
+from export import keys
 from export.data.faces import PICTURES, Part, archive_index, part_of
 from export.faces.teacher import DOUBTFUL, SURE, Teacher
 
@@ -111,7 +111,7 @@ def listed(place: Path) -> list[Scene]:
 def label(scenes: Sequence[Scene], teacher: Teacher, cache: Path) -> list[Scene]:
     """Have the teacher look at every picture, once: what it found is kept in a folder."""
     cache.mkdir(parents=True, exist_ok=True)
-    kept = cache / f"{fingerprint(scenes)}.npz"
+    kept = cache / f"{keys.key_of_pictures(scenes, teacher.mark)}.npz"
     if not kept.exists():
         bar = tqdm(scenes, desc=f"teacher sees {scenes[0].source}", unit="picture")
         finds = [look(scene.read(), teacher) for scene in bar]
@@ -128,20 +128,10 @@ def label(scenes: Sequence[Scene], teacher: Teacher, cache: Path) -> list[Scene]
     return [replace(scene, finds=each) for scene, each in zip(scenes, parts, strict=True)]
 
 
-class Stored(Protocol):
+class Stored(keys.Stored, Protocol):
     """A picture that lies in a file: a scene, or a crop of a face."""
 
-    @property
-    def file(self) -> Path: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
     def read(self) -> Image: ...  # noqa: D102
-
-
-def fingerprint(things: Sequence[Stored]) -> str:
-    """A name for a list of pictures, from where they are."""
-    names = "\n".join(f"{each.file}:{each.name}" for each in things)
-    return hashlib.sha256(names.encode()).hexdigest()[:12]
 
 
 def look(image: Image, teacher: Teacher, score: float = DOUBTFUL) -> Array:

@@ -20,8 +20,8 @@ from daemon.vision.alignment import transform
 from daemon.vision.face import MIRRORED
 from export.data.faces import Face
 from export.faces.composition import warp
-from export.faces.scenes import fingerprint
 from export.faces.teacher import Teacher
+from export.keys import key_of_pictures
 
 Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -105,7 +105,7 @@ def _look(
 def label(faces: Sequence[Face], teacher: Teacher, cache: Path) -> list[Agreed | None]:
     """What looks at every face agree on; kept in a folder, so that it is done once."""
     cache.mkdir(parents=True, exist_ok=True)
-    kept = cache / f"{fingerprint(faces)}.npz"
+    kept = cache / f"{_key(faces, teacher)}.npz"
     if not kept.exists():
         bar = tqdm(faces, desc=f"looks at {faces[0].source}", unit="face")
         found = [agreed(face.read(), face.box, teacher) for face in bar]
@@ -122,6 +122,10 @@ def label(faces: Sequence[Face], teacher: Teacher, cache: Path) -> list[Agreed |
         Agreed(points, float(away)) if np.isfinite(away) else None
         for points, away in zip(landmarks, spread, strict=True)
     ]
+
+
+def _key(faces: Sequence[Face], teacher: Teacher) -> str:
+    return key_of_pictures(faces, [face.box for face in faces], teacher.mark)
 
 
 _UNKNOWN = np.full((5, 2), np.nan, np.float32)

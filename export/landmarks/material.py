@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.errors import SourceError
 from export.data import faces as face_sets
 from export.data.faces import FaceFinder, Part
 from export.faces import sketches
-from export.faces.material import SETS
+from export.faces.material import SETS, kept_apart, unlike_faces
 from export.faces.teacher import Teacher
 from export.landmarks.consensus import label
 from export.landmarks.examples import Labelled, trusted
@@ -45,23 +46,33 @@ def gather(sources: Sources, part: Part, work: Path) -> Groups:
 
     Raises:
         ModelError: the teacher cannot be read.
-        SourceError: a set or folder cannot be read.
+        SourceError: a set or folder cannot be read, or has no face of this part.
     """
     teacher = Teacher(sources.teacher)
     groups = []
     if sources.faces is not None:
         groups = [face_sets.read_set(sources.faces, name) for name in SETS]
+    tested = kept_apart(groups)
     for folder in sources.more_faces:
         groups.append(face_sets.read_folder(folder, FaceFinder(sources.teacher), work / "faces"))
-    chosen = [own for group in groups if (own := face_sets.select(group, part))]
-    return [
+    chosen = [face_sets.select(group, part) for group in groups]
+    if part == "train":
+        chosen = [unlike_faces(own, tested, work) for own in chosen]
+    labelled = [
         [
             Labelled(face, seen.landmarks, trusted(seen.spread))
             for face, seen in zip(group, label(group, teacher, work / "looks"), strict=True)
             if seen is not None
         ]
         for group in chosen
+        if group
     ]
+    if not any(labelled):
+        raise SourceError(
+            f"the {part} part has no face with landmarks; a hash of the names says who is in it: "
+            "give more people"
+        )
+    return [group for group in labelled if group]
 
 
 def drawn(seed: int, count: int = 300) -> Groups:

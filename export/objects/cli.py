@@ -66,7 +66,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @terms_option
 @out_option("objects.onnx (with --convert: a file of the same name) and its card")
 @click.option(
-    "--work", type=FOLDER, help="Folder of weights and logs; a warmed-up backbone there is used."
+    "--work",
+    type=FOLDER,
+    help="Folder of weights and logs; a backbone that was warmed up there is not again.",
 )
 @click.option("--quick", is_flag=True, help="A smoke test in under a minute, on drawn shapes.")
 @click.option("--threads", default=2, show_default=True, help="Of the network, without a GPU.")
@@ -124,7 +126,7 @@ def objects(
         minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic)
     )
     told = recipe.told(sets, classifier, teacher)
-    plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, told)
+    plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, sets, told)
     pictures = read(sets, plan.recipe.side) if set(steps) != {"ship"} else None
     if pictures is not None and "warm-up" in steps:
         recipe.warm_backbone(plan, pictures, folder)

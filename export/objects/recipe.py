@@ -16,6 +16,7 @@ from daemon.inference import CPU
 from daemon.vision.objects.detector import open_object_detector
 from daemon.vision.objects.names import CLASSES
 from export.convert import OWN_TERMS, plain, publishing
+from export.keys import key
 from export.objects.augment import Augmentation
 from export.objects.convert import write_card
 from export.objects.evaluate import measure, read_marked
@@ -53,6 +54,8 @@ class Plan:
     """A YOLOX whose features the multi-scale variant imitates; none if None."""
     goes_on: bool = False
     """Whether variants begin with the weights that they have, not anew."""
+    sets: tuple[Path, ...] = ()
+    """Where the pictures lie."""
     data: tuple[str, ...] = (DRAWN,)
     """What is learnt from, for the card."""
 
@@ -74,13 +77,25 @@ def sketches(plan: Plan) -> Pictures:
 
 
 def warm_backbone(plan: Plan, pictures: Pictures, work: Path) -> None:
-    """Teach the backbone what the classifier sees, unless that was done before."""
-    if plan.classifier is None or (work / "backbone.pt").exists():
+    """Teach the backbone what the classifier sees, unless that was done before, to the end."""
+    backbone = backbone_of(plan, work)
+    if plan.classifier is None or backbone is None or backbone.exists():
         return
-    recipe = replace(
+    warm_up(_warming(plan), pictures, load_teacher(plan.classifier), backbone)
+
+
+def backbone_of(plan: Plan, work: Path) -> Path | None:
+    """Where the backbone of a plan lies once it is warmed up; None if it begins by chance."""
+    if plan.classifier is None:
+        return None
+    beside = [each.with_suffix(".json") for each in plan.sets]
+    return work / f"backbone-{key(plan.classifier, _warming(plan), plan.sets, beside)}.pt"
+
+
+def _warming(plan: Plan) -> Recipe:
+    return replace(
         plan.recipe, minutes=plan.warm_up_minutes, side=WARM_SIDE, augmentation=_gentle(plan)
     )
-    warm_up(recipe, pictures, load_teacher(plan.classifier), work)
 
 
 def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work: Path) -> None:
@@ -88,10 +103,10 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
 
     With `plan.goes_on`, a variant that is in the work folder already is trained further.
     """
-    checkpoint = work / "backbone.pt"
+    warmed = backbone_of(plan, work)
     imitated = Yolox(plan.teacher) if plan.teacher else None
     for variant in variants:
-        backbone = load_backbone(checkpoint) if checkpoint.exists() else None
+        backbone = load_backbone(warmed) if warmed is not None and warmed.exists() else None
         trained = work / f"{variant}.pt"
         goes_on = plan.goes_on and trained.exists()
         start = load_detector(trained) if goes_on else None

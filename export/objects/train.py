@@ -139,8 +139,8 @@ def train(
     return _learn(network.to(device), recipe, pictures, loss, save, log).cpu().eval()
 
 
-def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, folder: Path) -> Backbone:
-    """Teach a backbone what a classifier sees; writes backbone.pt and backbone.jsonl.
+def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, target: Path) -> Backbone:
+    """Teach a backbone what a classifier sees; writes it when it is done, and a log beside it.
 
     From its last map it shall give the classifier's answer (cross-entropy of all 1,000 classes),
     and from the map of stride 16 the classifier's last features.
@@ -161,10 +161,11 @@ def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, folder: Pat
 
     def save(mean: nn.Module, steps: int) -> None:
         assert isinstance(mean, _Student)
-        save_weights(mean.backbone, recipe, folder / "backbone.pt", steps)
+        save_weights(mean.backbone, recipe, target.with_suffix(".part"), steps)
 
-    mean = _learn(student, recipe, pictures.to(device), loss, save, folder / "backbone")
+    mean = _learn(student, recipe, pictures.to(device), loss, save, target.with_suffix(""))
     assert isinstance(mean, _Student)
+    target.with_suffix(".part").replace(target)
     return mean.backbone.cpu().eval()
 
 

@@ -34,7 +34,7 @@ from export.daynight.evaluate import (
     logistic_loss,
 )
 from export.daynight.graph import DayNightGraph, check_parity, export
-from export.daynight.material import apart_from, folds, near_duplicates, read
+from export.daynight.material import apart_from, folds, near_duplicates, read, seen_among
 from export.daynight.model import DayNight
 from export.daynight.teacher import Teacher
 
@@ -229,6 +229,9 @@ def test_near_duplicates_share_a_fold_and_stay_out_of_the_test() -> None:
     other = sketches.pictures(10, seed=1)
     assert len(apart_from(known, known)) == 0
     assert len(apart_from(known, other)) >= 18
+    assert (
+        seen_among([*known.images, *other.images[:2]], known).tolist() == [True] * 20 + [False] * 2
+    )
 
 
 def test_pictures_that_cannot_be_read_are_named_and_an_empty_class_is_an_error(

@@ -56,8 +56,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Face]:
 class Painted:
     """Stands for YuNet: finds one face, with landmarks in fixed places of the picture."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str = "painted") -> None:
         self.looked = 0
+        self.mark = mark
 
     def find(self, image: np.ndarray) -> np.ndarray | None:
         self.looked += 1
@@ -503,12 +504,8 @@ def picture_folder(folder: Path, persons: int, pictures: int) -> Path:
 def test_a_collection_that_cannot_be_measured_by_is_refused_before_training(
     tmp_path, monkeypatch, persons, pictures, part
 ):
-    class Finder:
-        def find(self, image):
-            return np.array([10, 10, 90, 90, *ARCFACE.reshape(-1), 0.9], np.float32)
-
     folder = picture_folder(tmp_path / "people", persons, pictures)
-    monkeypatch.setattr("export.embedding.material.finder_of", lambda _: Finder())
+    monkeypatch.setattr("export.embedding.material.finder_of", lambda _: Painted())
     sources = Sources(folders=(folder,))
     store = VectorStore(tmp_path / "vectors")
     kept = {"person-0": "calibration", "person-1": "calibration", "person-2": "test"}
@@ -545,3 +542,25 @@ def test_a_variant_that_cannot_be_trained_is_refused(names, teachers, wrong):
     assert in_order(["distilled", "margin"], ["dlib"]) == ["distilled", "margin"]
     with pytest.raises(MaterialError, match=wrong):
         in_order(names, teachers)
+
+
+def test_what_is_kept_of_a_picture_is_made_anew_when_it_changes(tmp_path):
+    picture = tmp_path / "people/ann/1.png"
+    picture.parent.mkdir(parents=True)
+    encoder = open_encoder(write_encoder(tmp_path / "encoder"), [CPU])
+    store = VectorStore(tmp_path / "vectors")
+    crops, vectors, faces = [], [], []
+    for level in (40, 200):
+        image = np.full((120, 120, 3), level, np.uint8)
+        image[: level // 2] = 90
+        cv2.imwrite(str(picture), image)
+        faces = read_folder(tmp_path / "people", Painted(), tmp_path / "cache")
+        crops.append(np.array(kept_crops(faces, tmp_path / "cache")))
+        vectors.append(store.vectors(encoder, faces))
+    assert not np.array_equal(crops[0], crops[1])
+    assert not np.array_equal(vectors[0], vectors[1])
+    moved = [replace(face, landmarks=face.landmarks + 8) for face in faces]
+    assert not np.array_equal(kept_crops(moved, tmp_path / "cache"), crops[1])
+    other = Painted("another teacher")
+    read_folder(tmp_path / "people", other, tmp_path / "cache")
+    assert other.looked == 1
