@@ -40,7 +40,13 @@ ALLOWED = (0, 1, 3, 10)
     show_default=True,
     help="Fresh sentences and words by the quick speech engines.",
 )
-@click.option("--seed", type=int, default=stream.SEED, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(stream.SEED),
+    default=stream.SEED,
+    show_default=True,
+    help="Lower ones are those of recipes.",
+)
 @click.option(
     "--processes",
     type=click.IntRange(1),

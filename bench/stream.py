@@ -27,6 +27,8 @@ from export.data.speech import Audio, EngineMissing, SpeechCache, Utterance
 CLIP_SECONDS = CLIP / 16_000
 SEED = 7_000
 """Seeds from here on draw voices, sentences and excerpts that no recipe draws."""
+NEURAL = 100
+"""Neural utterances of each other wake word."""
 OTHER_WORDS = ("computer", "alexa", "activate", "hello", "porter", "open", "computing", "election",
                "motivate", "captivate", "active", "actor", "elevate", "electric")  # fmt: skip
 
@@ -37,24 +39,26 @@ def held_out_sound(word: str, shared: Path | None, utterances: int, seed: int = 
     Args:
         word: the wake word, which nothing may contain.
         shared: folder of recordings (only split `test` is used), or None.
-        utterances: fresh sentences and words by the quick speech engines; made once, then cached.
-        seed: of everything drawn.
+        utterances: fresh sentences and words by the quick speech engines; made once, then cached,
+            as are a few by neural voices.
+        seed: of everything drawn; from :data:`SEED` on, nothing of it was learnt from.
 
     Raises:
-        SourceError: there is no speech of any kind.
+        SourceError: the neural voices are not installed.
     """
     cache = SpeechCache(cache_folder() / "speech")
     root = shared / "data/audio" if shared and (shared / "data/audio").is_dir() else None
     recordings = Recordings(root, ("test",))
     negatives = recordings.negatives(containing([word]))
-    synthetic = ((3.0, _synthetic(word, cache, utterances, seed)), (1.0, _neural(word, cache)))
+    synthetic = (
+        (3.0, _synthetic(word, cache, utterances, seed)),
+        (1.0, _neural(word, cache, seed)),
+    )
     negatives += [(share, pool) for share, pool in synthetic if pool.sounds]
     try:
         negatives += [(0.7, pool) for _, pool in telephone_prompts(seed)]
     except FileNotFoundError as error:
         raise SourceError("ffmpeg is not installed; it decodes the recorded prompts") from error
-    if not negatives:
-        raise SourceError("no speech to mix: install espeak-ng or flite, or pass --shared")
     return Databases({}, negatives, recordings.backgrounds(seed, 60.0))
 
 
@@ -76,13 +80,15 @@ def _synthetic(word: str, cache: SpeechCache, count: int, seed: int) -> Pool:
     return pool
 
 
-def _neural(word: str, cache: SpeechCache) -> Pool:
-    """What training another word left in the cache of neural speech; nothing is made for this."""
+def _neural(word: str, cache: SpeechCache, seed: int) -> Pool:
+    """Fresh utterances of other wake words by the voices that training has most of its from."""
     others = [other for other in ("computer", "alexa", "activate") if other != word]
-    found = [each for other in others for each in cast(other, "kokoro", 400, 0)
-             if cache.path(each).exists()]  # fmt: skip
     pool = Pool()
-    pool.add(cache.get(each) for each in found)
+    try:
+        spoken = [each for other in others for each in cast(other, "kokoro", NEURAL, seed)]
+        pool.add(pools.spoken(spoken, cache))
+    except EngineMissing as error:
+        raise SourceError(str(error)) from error
     return pool
 
 

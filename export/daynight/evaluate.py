@@ -15,13 +15,12 @@ import numpy.typing as npt
 from daemon.vision.frames import Image
 from daemon.vision.light.classifier import LightClassifier
 from daemon.vision.light.prepare import LABELS
+from export.intervals import wilson
 
 Values = npt.NDArray[np.float32]
 
 LOOKS = 300
 """Pictures for which the time is taken."""
-Z = 1.96
-"""Deviations of a normal distribution that hold 95 %."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,7 @@ class Share:
     @property
     def bounds(self) -> tuple[float, float]:
         """95 % bounds (Wilson, 1927)."""
-        n, p = max(self.of, 1), self.count / max(self.of, 1)
-        middle = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
-        reach = Z * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
-        return float(max(0.0, middle - reach)), float(min(1.0, middle + reach))
+        return wilson(self.count, self.of)
 
     def facts(self) -> dict[str, Any]:
         """JSON-ready, rounded."""

@@ -15,6 +15,7 @@ from daemon.vision.face import Face
 from daemon.vision.quality import fault, measure
 from daemon.vision.settings import QualityConfig
 from export.faces.heldout import Image, Shot
+from export.intervals import wilson
 
 Array = npt.NDArray[np.float32]
 Finder = Callable[[Image], Array]
@@ -184,18 +185,8 @@ def landmark_error(points: Array, face: Array) -> float:
 
 
 def rate(count: int, of: int) -> Rate:
-    """A share with its interval.
-
-    >>> found = rate(98, 100)
-    >>> round(found.low, 3), round(found.high, 3)
-    (0.93, 0.994)
-    """
-    if not of:
-        return Rate(0, 0, 0.0, 1.0)
-    z, share = 1.96, count / of
-    middle = (share + z**2 / (2 * of)) / (1 + z**2 / of)
-    half = z / (1 + z**2 / of) * math.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
-    return Rate(count, of, max(0.0, middle - half), min(1.0, middle + half))
+    """A share with its interval."""
+    return Rate(count, of, *wilson(count, of))
 
 
 def threshold_for(empty: Measured, per_hundred: float) -> float:

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from bench import stream
 from daemon.errors import SourceError
 from daemon.vision.face import COLUMNS
 from export.data import faces as sets
+from export.data.casting import cast
 from export.data.faces import read_set
+from export.data.speech import Utterance
 from export.daynight import recipe as daynight
 from export.daynight import sketches as landscapes
 from export.faces import material as detector
@@ -149,3 +152,27 @@ def test_a_warm_up_that_was_cut_off_is_done_again(
         assert backbone is not None
         assert backbone.exists()
     assert len(began) == 3
+
+
+def test_the_bench_s_neural_speech_is_fresh_or_missing_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Utterance] = []
+
+    def speak(utterances: list[Utterance], _: object) -> list[Any]:
+        drawn.extend(utterances)
+        return [np.zeros(800, np.float32)] * len(utterances)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(stream.pools, "spoken", speak)
+    monkeypatch.setattr(stream, "telephone_prompts", lambda _: [])
+    monkeypatch.setattr(stream.pools, "music", lambda *_: [])
+    with pytest.raises(SourceError, match="scripts/voices"):
+        stream.held_out_sound("activate", None, 5)
+    drawn.clear()
+    monkeypatch.setattr("export.data.casting.kokoro_voices", lambda: [f"af_{n}" for n in range(40)])
+    stream.held_out_sound("activate", None, 5)
+    fresh = [each for each in drawn if each.engine == "kokoro"]
+    learnt = {each for word in ("computer", "alexa") for each in cast(word, "kokoro", 1_500, 0)}
+    assert len(fresh) == 2 * stream.NEURAL
+    assert not set(fresh) & learnt
