@@ -6,10 +6,8 @@ and nothing is trained twice.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from export.daynight.model import DayNight
 from export.daynight.teacher import NAME, Teacher, fit, hints, judge
 from export.daynight.train import DayNightRecipe, Values, probabilities, train
 from export.faces.scenes import listed
+from export.keys import key
 
 Places = npt.NDArray[np.intp]
 
@@ -72,7 +71,7 @@ class Workshop:
         self._teacher = teacher
         folder.mkdir(parents=True, exist_ok=True)
         self.unlabelled = darkened(unlabelled, seed=0)
-        self._digest = _digest(pictures.images, pictures.labels.tobytes())
+        self._learnt = key(pictures.images, pictures.labels)
 
     def cross_validated(self, variant: Variant) -> Values:
         """(n,) probability of night of each picture, by a network trained without its fold."""
@@ -94,8 +93,7 @@ class Workshop:
         return self._features(self.pictures.images, mirrored=True)
 
     def _features(self, images: Sequence[Image], mirrored: bool) -> Values:
-        digest = _digest(images, b"mirrored" if mirrored else b"")
-        path = self._folder / f"{NAME}-{digest}.npy"
+        path = self._folder / f"{NAME}-{key(images, mirrored)}.npy"
         if not path.exists():
             assert self._teacher is not None, "nobody to be taught by"
             found = self._teacher.features(images, mirrored)
@@ -115,7 +113,7 @@ class Workshop:
             return train(recipe, part.images, part.labels, shown)
 
         taught = self._taught_by if variant.taught else None
-        return self._kept([asdict(recipe), taught, learnt.tolist()], recipe, make)
+        return self._kept([recipe, taught, learnt.tolist()], recipe, make)
 
     def _lesson(self, part: Pictures, learnt: Places) -> Lesson:
         """What a probe on the teacher, fitted to some of the pictures, makes of these and others.
@@ -143,14 +141,13 @@ class Workshop:
     @cached_property
     def _taught_by(self) -> list[str]:
         """The teacher and what it looked at, as a name."""
-        return [NAME, _digest(self.unlabelled, b"")]
+        return [NAME, key(self.unlabelled)]
 
     def _kept(
         self, decided: list[Any], recipe: DayNightRecipe, make: Callable[[], DayNight]
     ) -> DayNight:
         """The network that was trained so before, or a new one."""
-        name = hashlib.sha256(json.dumps([self._digest, *decided]).encode()).hexdigest()[:16]
-        path = self._folder / f"{name}.pt"
+        path = self._folder / f"{key(self._learnt, *decided)}.pt"
         if path.exists():
             network = DayNight(dropout=recipe.dropout)
             network.load_state_dict(torch.load(path, weights_only=True))
@@ -176,10 +173,3 @@ def _small(image: Image) -> Image:
     factor = UNLABELLED_SIDE / max(image.shape[:2])
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=way), np.uint8)
-
-
-def _digest(images: Sequence[Image], more: bytes) -> str:
-    digest = hashlib.sha256(more)
-    for each in images:
-        digest.update(each.tobytes())
-    return digest.hexdigest()[:16]

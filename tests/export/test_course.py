@@ -28,7 +28,8 @@ def run(checkpoint: Path, seed: int, stop_after: int | None = None) -> tuple[Ten
     course = Course(network, optimiser, PACE, checkpoint, {"seed": seed})
     losses = []
     for x in course.follow(batches(course.done)):
-        loss = (network(x) - x.sum(1, keepdim=True)).square().mean()
+        noisy = x + 0.01 * torch.randn_like(x)
+        loss = (network(noisy) - x.sum(1, keepdim=True)).square().mean()
         losses.append(loss.item())
         course.learn(loss, error=loss.item())
         if course.done == stop_after:
