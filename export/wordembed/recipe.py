@@ -174,7 +174,7 @@ def _databases(
         positives[word] = Pool()
         positives[word].add(map(cache.get, own))
     if sources.data and not check:
-        for label in REAL:
+        for label in _recorded(sources.data):
             positives[label] = Pool()
             positives[label].add(_real(sources.data, label))
     recordings = Recordings(sources.data, ("train",), calibration=check)
@@ -184,6 +184,12 @@ def _databases(
         negatives or [(1.0, _sentences(cache, recipe.seed + check, sources.processes))],
         recordings.backgrounds(recipe.seed + check, 10.0 if recipe.quick else 30.0),
     )
+
+
+def _recorded(data: Path) -> list[str]:
+    """Of the words that many speakers may have said, those that are there."""
+    known = {clip.label for clip in pools.clips(data, "negative_words", ("train",))}
+    return [label for label in REAL if label in known]
 
 
 def _real(data: Path, label: str) -> list[npt.NDArray[np.float32]]:
@@ -255,9 +261,10 @@ def _ship(
                 f"{recipe.formant} of espeak and {recipe.formant // 3} of flite",
                 *(
                     [
-                        f"real recordings of {', '.join(REAL)} (train split)",
-                        "negatives and backgrounds: train splits of the shared recordings; of each "
-                        "some are kept to calibrate on",
+                        f"real recordings of {', '.join(_recorded(sources.data)) or 'no word'} "
+                        "(train split)",
+                        f"negatives and backgrounds: recordings of {sources.data.name} (train "
+                        "split); of each some are kept to calibrate on",
                     ]
                     if sources.data
                     else []
