@@ -101,7 +101,7 @@ class Candidate:
         if "view1_tar_at_far_1e-3" in self.figures:
             return float(self.figures["view1_tar_at_far_1e-3"])
         # Of few pairs the stricter rate cannot be told.
-        return -float(self.figures.get("fnmr_at_1e-3", self.figures["fnmr_at_1e-2"]))
+        return -float(self.figures.get("fnmr_at_1e-3", self.figures.get("fnmr_at_1e-2", 1.0)))
 
 
 def candidate(
