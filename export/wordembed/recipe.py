@@ -99,9 +99,7 @@ def run(recipe: WordRecipe, sources: Sources, trunk: Trunk, out: Path) -> Path:
     checks = find_examples(checking.hear(trunk, columns=True), recipe.encoder.window)
     found = calibrate(encoder, checks, cohort, recipe.seed)
     with convert.publishing(out) as made:
-        card = _ship(
-            recipe, sources, trunk, encoder, cohort, neighbours, examples, found, made
-        )
+        card = _ship(recipe, sources, trunk, encoder, cohort, neighbours, examples, found, made)
     return out / card.name
 
 
