@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
-from daemon.errors import PorterError
+from daemon.errors import Interrupted, PorterError
 
 COMMANDS = {
     "embed": "export.embedding.cli",
@@ -43,6 +44,13 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C is one line, as with `porter`."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; the same command goes on from what is kept") from None
+
 
 EPILOG = """\b
 Exit codes:
@@ -53,6 +61,7 @@ Exit codes:
   66  nothing to learn from or to measure on: no such file, or damaged
   69  a voice that speaks is missing; scripts/voices
   74  a file cannot be written
+ 130  interrupted
 """
 
 

@@ -35,6 +35,8 @@ class System:
     mirrored: bool = False
     """Whether each picture's mirror image is embedded, too, and the two vectors are averaged."""
     norm: CohortNorm | None = None
+    shipped: bool = False
+    """Whether the operating points of its card are about these scores."""
 
     def vectors(self, store: VectorStore, faces: Sequence[Face]) -> Vectors:
         """Unit vectors of faces, (n, d)."""
@@ -52,7 +54,7 @@ def as_shipped(encoder: Encoder) -> System:
     norm = None
     if card.normalise and card.cohort is not None:
         norm = CohortNorm(load_cohort(card.beside(card.cohort.file)), card.cohort.nearest)
-    return System(card.name, (Teacher(encoder),), norm=norm)
+    return System(card.name, (Teacher(encoder),), norm=norm, shipped=True)
 
 
 def peers(teachers: Sequence[Teacher]) -> list[System]:

@@ -78,7 +78,13 @@ def measure_all(
     if opened and faces:
         kept = without_copies(faces, together(opened, store, faces))
         faces = [faces[place] for place in kept]
-    return [_measure(system, store, labelled, faces) for system in [*systems, *peers(opened)]]
+    plain = [
+        replace(each, name=f"{each.name}, not normalised", norm=None, shipped=False)
+        for each in systems
+        if each.norm is not None
+    ]
+    everything = [*systems, *plain, *peers(opened)]
+    return [_measure(system, store, labelled, faces) for system in everything]
 
 
 def _measure(
@@ -93,8 +99,7 @@ def _measure(
         verification = verify(scores, labelled[1])
         scored = (*labelled, scores)
     held = held_out(faces, system.vectors(store, faces), system.norm) if faces else None
-    alone = len(system.encoders) == 1 and not system.mirrored
-    points = system.encoders[0].encoder.card.operating_points if alone else ()
+    points = system.encoders[0].encoder.card.operating_points if system.shipped else ()
     return Measured(system, points, verification, scored, faces, held)
 
 

@@ -188,6 +188,8 @@ def test_an_interruption_keeps_what_was_found_and_lines_stand_apart_from_the_bar
             "--config", str(street_place.folder / "config.yaml"),
         ],
         cwd=ROOT, stdout=end, stderr=end, text=True,
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     os.close(end)
     shown = b""

@@ -233,7 +233,7 @@ def test_the_codes_are_the_kernels():
 
 def test_without_the_library_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "evdev", None)
-    with pytest.raises(DoorError, match=r"pip install 'porter\[badge\]'"):
+    with pytest.raises(DoorError, match=r"pip install -c constraints.txt '\.\[badge\]'"):
         open_device(Path("/dev/input/event0"))
 
 

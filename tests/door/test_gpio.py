@@ -130,7 +130,7 @@ def test_locking_without_a_daemon(chip):
 
 def test_without_the_library_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gpiod", None)
-    with pytest.raises(Unusable, match=r"pip install 'porter\[gpio\]'"):
+    with pytest.raises(Unusable, match=r"pip install -c constraints.txt '\.\[gpio\]'"):
         GpioLock(chip="/dev/gpiochip0", line=17, active="high")
 
 
