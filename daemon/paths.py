@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from daemon.errors import ModelError
+from daemon.errors import ModelError, OutputError
 
 SYSTEM_CONFIG = Path("/etc/porter/config.yaml")
 """The configuration of the service, used when neither `--config` nor `PORTER_CONFIG` is given."""
@@ -78,3 +78,23 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def write_whole(path: Path, data: bytes, name: str) -> None:
+    """Write a file whole or not at all; one that was there before stays until then.
+
+    Args:
+        path: of the file.
+        data: what it shall hold.
+        name: what messages call it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise OutputError(f"{name}: cannot be written: {error.strerror}") from None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.progress import say
-from daemon.errors import MissingExtra, OutputError
+from daemon.errors import MissingExtra
+from daemon.paths import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,10 +52,4 @@ def save(figure: Figure, path: Path, option: str, dpi: int) -> None:
         figure.savefig(drawn, format=path.suffix[1:].lower(), dpi=dpi)
     if any("Glyph" in str(each.message) for each in raised):
         say(f"{option}: {path}: letters that its font does not have are drawn as boxes", err=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        draft.write_bytes(drawn.getvalue())
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise OutputError(f"{option}: {path}: cannot be written: {error.strerror}") from None
+    write_whole(path, drawn.getvalue(), f"{option}: {path}")

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from daemon.errors import OutputError
+from daemon.paths import write_whole
 from daemon.vision.frames import Image
 from daemon.vision.pictures import SUFFIXES, quiet
 
@@ -42,13 +43,7 @@ def write_image(path: Path, image: Image) -> None:
         suffix, [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if suffix in (".jpg", ".jpeg") else []
     )
     coded = cv2.imencode(suffix, image, options)[1]
-    partial = path.with_name(f".{path.name}.tmp")
-    try:
-        partial.write_bytes(coded.tobytes())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    write_whole(path, coded.tobytes(), str(path))
 
 
 def write_video(path: Path, pictures: Iterable[Image], rate: float) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.gpu import Unlike, apart, feed, relative
+from bench.gpu import COMMANDS, Unlike, answer, apart, cut_takes, feed, relative
 from daemon.inference import CPU, cuda_obstacle, open_session
 
 MODELS = sorted((Path(__file__).parents[2] / "models").glob("*.onnx"))
@@ -38,6 +38,17 @@ def test_answers_differ_by_their_numbers_but_not_by_times_and_ids() -> None:
 def test_answers_that_say_something_else_are_unlike(other: dict[str, object]) -> None:
     with pytest.raises(Unlike):
         apart({"word": "activate", "probability": 0.91}, other)
+
+
+def test_the_demo_s_recording_gives_takes_that_make_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    takes = cut_takes(tmp_path / "takes")
+    (enrolled,) = answer([each.format(takes=takes) for each in COMMANDS["words, enroll"]])
+    (heard,) = answer([each.format(takes=takes) for each in COMMANDS["words, test"]])
+    assert len(enrolled["takes"]) >= 3
+    assert all(row["words"][0]["heard"] for row in heard["recordings"])
 
 
 def test_differences_of_outputs_are_relative_to_their_norm() -> None:
