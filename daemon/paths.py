@@ -8,6 +8,7 @@ sets for a service, the folder of what Porter keeps.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from daemon.errors import ModelError, OutputError
@@ -96,5 +97,6 @@ def write_whole(path: Path, data: bytes, name: str) -> None:
         draft.write_bytes(data)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be none
+            draft.unlink(missing_ok=True)
         raise OutputError(f"{name}: cannot be written: {error.strerror}") from None

@@ -226,6 +226,17 @@ def test_a_sheet_that_cannot_be_written_is_one_line(known: Place, album: Path) -
         assert "cannot be written" in said.err
 
 
+@pytest.mark.parametrize(
+    "output", [("--sheet", "x.html"), ("--sheet", "x.png"), ("--plot", "x.png")]
+)
+def test_a_file_in_the_place_of_a_folder_is_one_line(known: Place, output: tuple[str, str]) -> None:
+    option, name = output
+    photo = known.photo("ada", 1)
+    said = known("identify", photo, option, photo / name)
+    assert said.code == 74
+    assert f"{photo / name}: cannot be written: Not a directory" in said.err
+
+
 def test_what_may_not_be_read_is_skipped_among_others(
     known: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
