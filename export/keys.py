@@ -50,6 +50,11 @@ def key_of_pictures(pictures: Sequence[Stored], *facts: object) -> str:
     return key([(*files[each.file], each.name) for each in pictures], *facts)
 
 
+def content(file: Path) -> str:
+    """Twelve hexadecimal digits that stand for what is in a file, wherever it lies."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+
+
 def _told(fact: object) -> Any:
     if isinstance(fact, Path):
         within = sorted(each for each in fact.rglob("*") if each.is_file())

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from daemon.cli.figures import save
-from daemon.errors import OutputError
+from daemon.paths import write_whole
 
 COLOURS = {"match": "#2ca02c", "unknown": "#d62728", "unsure": "#ff7f0e", "rejected": "#7f7f7f"}
 """By decision."""
@@ -91,10 +91,7 @@ def write_html(
         source = b64encode(figure).decode()
         body.append(f'<p><img class="wide" src="data:image/png;base64,{source}" alt=""></p>')
     text = PAGE.format(title=escape(title), body="\n".join(body))
-    try:
-        path.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    write_whole(path, text.encode(errors="replace"), str(path))
 
 
 def draw(path: Path, sections: Sequence[Section]) -> None:

@@ -6,7 +6,6 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from daemon.cli.pictures import (
     make_folder,
 )
 from daemon.cli.progress import progress, say
+from daemon.paths import write_whole
 
 if TYPE_CHECKING:
     from daemon.inference import Provider
@@ -114,8 +114,8 @@ def command(
         "interrupted": interrupted,
     }
     if out is not None:
-        with _writing(out / "objects.json") as target:
-            target.write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+        target = out / "objects.json"
+        write_whole(target, f"{json.dumps(facts, ensure_ascii=False)}\n".encode(), str(target))
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))
     sys.stdout.flush()
@@ -219,13 +219,3 @@ class _Search:
         """Where a drawn file goes; of equal names from several folders each gets a number."""
         assert self._out is not None
         return self._out / distinct_name(file.stem, suffix, self._used)
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[Path]:
-    from daemon.errors import OutputError
-
-    try:
-        yield target
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {error.strerror}") from None

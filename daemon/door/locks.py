@@ -1,6 +1,7 @@
 """What works a lock: programs, or a relay on a GPIO line. Runs in the guard (daemon/door/guard.py).
 
-Imports nothing but the standard library, so that the guard is small; `gpiod` only for GPIO.
+Imports nothing but the standard library and Porter's errors, so that the guard is small; `gpiod`
+only for GPIO.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
+
+from daemon.errors import install
 
 Order = Literal["unlock", "lock"]
 
@@ -155,8 +158,7 @@ class GpioLock:
             import gpiod
         except ImportError:
             raise Unusable(
-                "door.actuator gpio needs the library gpiod; in Porter's source folder: "
-                "pip install -c constraints.txt '.[gpio]'"
+                f"door.actuator gpio needs the library gpiod; {install('gpio')}"
             ) from None
         self._active, self._inactive = gpiod.line.Value.ACTIVE, gpiod.line.Value.INACTIVE
         self._line = line

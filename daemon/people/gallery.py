@@ -21,7 +21,7 @@ import numpy as np
 
 from daemon.errors import GalleryError, PersonError
 from daemon.paths import file_identity, state_directory
-from daemon.people.database import GALLERY, plain_words, transaction
+from daemon.people.database import GALLERY
 from daemon.people.keys import Key, load_key
 from daemon.people.records import EncoderId, Person, Probe, Template, Vector, clean_name, name_key
 from daemon.people.schedule import ALWAYS, Schedule, parse_schedule
@@ -153,7 +153,7 @@ class Gallery(SealedDatabase):
         """
         assert templates, "nobody is enrolled without a template"
         name = clean_name(name)
-        with plain_words(self.path, GALLERY), self._change():
+        with self._change():
             id = self._find(name)
             if id is None:
                 id = secrets.token_hex(8)
@@ -178,7 +178,7 @@ class Gallery(SealedDatabase):
         Raises:
             PersonError: nobody has this name.
         """
-        with plain_words(self.path, GALLERY), self._change():
+        with self._change():
             self._insert(self._identify(name), replace(decoy, role="decoy"))
 
     def remove_decoys(self, name: str) -> int:
@@ -187,7 +187,7 @@ class Gallery(SealedDatabase):
         Raises:
             PersonError: nobody has this name.
         """
-        with plain_words(self.path, GALLERY), self._change():
+        with self._change():
             return self._database.execute(
                 "DELETE FROM templates WHERE person = ? AND role = 'decoy'",
                 (self._identify(name),),
@@ -199,7 +199,7 @@ class Gallery(SealedDatabase):
         Raises:
             PersonError: nobody has this name.
         """
-        with plain_words(self.path, GALLERY), self._change():
+        with self._change():
             self._set_schedule(self._identify(name), schedule)
 
     def remove(self, name: str) -> None:
@@ -208,7 +208,7 @@ class Gallery(SealedDatabase):
         Raises:
             PersonError: nobody has this name.
         """
-        with plain_words(self.path, GALLERY), self._change():
+        with self._change():
             self._database.execute("DELETE FROM people WHERE id = ?", (self._identify(name),))
 
     def replace(self, stored: Sequence[Template], made: Sequence[Template]) -> None:
@@ -216,7 +216,7 @@ class Gallery(SealedDatabase):
 
         Those whose person was removed meanwhile are not made again.
         """
-        with plain_words(self.path, GALLERY), self._change():
+        with self._change():
             for old, new in zip(stored, made, strict=True):
                 for (person,) in self._database.execute(
                     "DELETE FROM templates WHERE id = ? RETURNING person", (old.id,)
@@ -244,7 +244,7 @@ class Gallery(SealedDatabase):
             taken: when, as of :func:`time.time`; None is now.
         """
         now = time.time()
-        with plain_words(self.path, GALLERY), transaction(self._database):
+        with self._writing():
             id = self._find(person)
             if id is not None:
                 self._database.execute(
@@ -288,13 +288,13 @@ class Gallery(SealedDatabase):
             OutputError: the file cannot be written; nothing was changed.
             GalleryError: another program has been writing for long.
         """
-        with plain_words(self.path, GALLERY), transaction(self._database):
+        with self._writing():
             yield
 
     @contextmanager
     def _change(self) -> Iterator[None]:
         """A transaction after which the gallery has another revision."""
-        with nullcontext() if self._database.in_transaction else transaction(self._database):
+        with nullcontext() if self._database.in_transaction else self._writing():
             yield
             self._database.execute(
                 "UPDATE meta SET value = ? WHERE name = 'revision'", (secrets.token_bytes(8),)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from daemon.errors import GalleryError
 from daemon.paths import file_identity
 from daemon.people import database
-from daemon.people.database import Kind, plain_words
+from daemon.people.database import Kind, plain_words, transaction
 from daemon.people.keys import Key
 from daemon.people.sealing import SealBroken, Sealer
 
@@ -54,6 +56,12 @@ class SealedDatabase:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """All that is written inside, or nothing; failures in plain words."""
+        with plain_words(self.path, self.kind), transaction(self._database):
+            yield
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with plain_words(self.path, self.kind):

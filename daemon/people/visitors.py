@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from daemon.people.database import VISITORS, plain_words, transaction
+from daemon.people.database import VISITORS
 from daemon.people.gallery import gallery_path
 from daemon.people.keys import Key, load_key
 from daemon.people.records import EncoderId, Vector
@@ -73,7 +73,7 @@ class Visitors(SealedDatabase):
         sealed = self._sealer.seal(
             np.ascontiguousarray(vector, "<f4").tobytes(), "visitors", id, encoder.sha256
         )
-        with plain_words(self.path, VISITORS), transaction(self._database):
+        with self._writing():
             self._database.execute(
                 "INSERT INTO visitors VALUES (?, ?, ?, ?, ?, ?)",
                 (id, encoder.name, encoder.version, encoder.sha256, sealed, taken),
@@ -110,7 +110,7 @@ class Visitors(SealedDatabase):
         return sum(self._delete("id = ?", each) for each in ids)
 
     def _delete(self, condition: str, *values: object) -> int:
-        with plain_words(self.path, VISITORS), transaction(self._database):
+        with self._writing():
             return self._database.execute(
                 f"DELETE FROM visitors WHERE {condition}", values
             ).rowcount

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from daemon.errors import ModelError, SourceError
+from export.keys import content
 
 Image = npt.NDArray[np.uint8]
 """(height, width, 3), BGR."""
@@ -136,7 +137,7 @@ class FaceFinder:
         except cv2.error as error:
             reason = " ".join(str(error).split())[:120]
             raise ModelError(f"{path}: not a YuNet that OpenCV can read: {reason}") from None
-        self.mark = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        self.mark = content(path)
         """Of the file: what another finds is something else."""
 
     def find(self, image: Image) -> npt.NDArray[np.float32] | None:

@@ -17,7 +17,7 @@ from daemon.errors import ModelError
 from daemon.inference import CPU, open_session
 from daemon.vision.boxes import suppress
 from daemon.vision.face import COLUMNS
-from export.convert import sha256
+from export.keys import content
 
 Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -41,7 +41,7 @@ class Teacher:
             ModelError: it is missing or not YuNet.
         """
         self._session = open_session(path, [CPU], threads)
-        self.mark = sha256(path)[:12]
+        self.mark = content(path)
         """Of the file: labels of another are others."""
         self._outputs = [f"{part}_{s}" for part in ("cls", "obj", "bbox", "kps") for s in _STRIDES]
         if missing := set(self._outputs) - {each.name for each in self._session.get_outputs()}:
