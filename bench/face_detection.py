@@ -24,9 +24,9 @@ from bench.common import json_option, machine, need, plain_errors, shared_option
 from daemon.inference import CPU
 from daemon.vision.detector import open_detector
 from export.faces import report
+from export.faces.calibrate import FLOOR, finder_of
 from export.faces.evaluate import System
 from export.faces.heldout import HEIGHT, WIDTH, Image, camera_size
-from export.faces.recipe import FLOOR, finder_of
 from export.faces.scenes import listed
 from export.faces.teacher import Teacher
 

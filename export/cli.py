@@ -17,6 +17,7 @@ COMMANDS = {
     "wake": "export.wake.cli",
     "wordembed": "export.wordembed.cli",
     "facedetect": "export.faces.cli",
+    "confirm": "export.confirmation.cli",
     "landmarks": "export.landmarks.cli",
     "daynight": "export.daynight.cli",
     "objects": "export.objects.cli",

@@ -156,6 +156,53 @@ def check_parity(graph: WakeGraph, path: Path, samples: Audio) -> Parity:
     return parity
 
 
+def export_look(
+    graph: torch.nn.Module, side: int, path: Path, output: str, described: Mapping[str, Any]
+) -> float:
+    """Write a graph that looks at one find of a detector, and compare it with the network.
+
+    Args:
+        graph: takes (1, 3, side, side) of 0 to 255.
+        side: of what it looks at, in pixels.
+        path: to write to; the file appears whole or not at all.
+        output: name of what it gives.
+        described: what the file says of itself.
+
+    Returns:
+        The largest difference, as a share of the largest number that the network gives.
+
+    Raises:
+        ParityError: it is above 1e-4.
+    """
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            (torch.rand(1, 3, side, side),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["face"],
+            output_names=[output],
+            verbose=False,
+        )
+    assert program is not None
+    save(program.model_proto, path, described)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for _ in range(8):
+        face = rng.integers(0, 256, (1, 3, side, side)).astype(np.float32)
+        with torch.inference_mode():
+            expected = graph(torch.from_numpy(face)).numpy()
+        given = session.run([output], {"face": face})[0]
+        largest = max(1.0, float(np.abs(expected).max()))
+        worst = max(worst, float(np.abs(given - expected).max()) / largest)
+    if worst > TOLERANCE:
+        raise ParityError(f"{path}: differs from its network by {worst:.2g}, above {TOLERANCE}")
+    return worst
+
+
 def _run(session: Any, parts: Sequence[Audio]) -> npt.NDArray[np.float32]:
     inputs = session.get_inputs()[1:]
     state = {each.name: np.zeros(each.shape, np.float32) for each in inputs}

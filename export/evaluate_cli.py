@@ -192,8 +192,8 @@ def facedetect(
     from daemon.inference import CPU
     from daemon.vision.detector import open_detector
     from export.faces import report
+    from export.faces.calibrate import finder_of
     from export.faces.evaluate import System
-    from export.faces.recipe import finder_of
     from export.faces.teacher import Teacher
 
     try:

@@ -141,6 +141,17 @@ class Refiner(Settings):
     sha256: Sha256
 
 
+class Confirmer(Settings):
+    """The network that says of each find whether it is a face."""
+
+    file: FileName
+    sha256: Sha256
+    candidates: float = Field(gt=0, lt=1)
+    """Score of the detector from which a find is looked at."""
+    weight: float = Field(ge=0, le=10)
+    """Of the detector's own log-odds, to which the evidence of this network is added."""
+
+
 class DetectorCard(ModelCard):
     """The card of a face detector; how its output codes a face is in `daemon.vision.priors`."""
 
@@ -151,11 +162,13 @@ class DetectorCard(ModelCard):
     landmarks: list[Text]
     """Names of the landmarks, in the order of the output."""
     threshold: float = Field(gt=0, lt=1)
-    """Score from which a find is a face."""
+    """Score from which a find is a face, after all that looks at it has spoken."""
     overlap: float = Field(gt=0, lt=1)
     """Intersection over union above which two finds are one face."""
     refiner: Refiner | None = None
     """See :mod:`daemon.vision.landmarks`; without one, landmarks stay as they were found."""
+    confirmer: Confirmer | None = None
+    """See :mod:`daemon.vision.confirmation`; without one, the detector's own score counts."""
 
     @model_validator(mode="after")
     def _coded_alike(self) -> DetectorCard:
@@ -167,8 +180,8 @@ class DetectorCard(ModelCard):
 
     def files(self) -> dict[str, str]:
         """Every file of the model, by name, with its SHA-256."""
-        own = {self.refiner.file: self.refiner.sha256} if self.refiner else {}
-        return super().files() | own
+        own = [each for each in (self.refiner, self.confirmer) if each is not None]
+        return super().files() | {each.file: each.sha256 for each in own}
 
     def described(self) -> dict[str, Any]:
         """What the model file's own metadata must say."""

@@ -1,8 +1,8 @@
 """Finds faces: a picture of any size in, boxes with landmarks and scores out.
 
 The network sees the picture at most as large as the card says, in the upper left corner of an input
-whose sides are multiples of 32. Input and output of each size are bound once. A second network, if
-the card names one, looks at each face that was found and corrects its landmarks.
+whose sides are multiples of 32. Input and output of each size are bound once. Two more networks, if
+the card names them, look at each find: one says whether it is a face, one corrects its landmarks.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import numpy.typing as npt
 from daemon.cards import check_files, check_metadata, find_card, read_card
 from daemon.errors import ModelError
 from daemon.inference import Bound, open_session
+from daemon.vision import confirmation, landmarks
 from daemon.vision.boxes import suppress
-from daemon.vision.cards import DetectorCard
+from daemon.vision.cards import Confirmer, DetectorCard
+from daemon.vision.confirmation import FaceConfirmer
 from daemon.vision.face import COLUMNS, Face, from_rows
-from daemon.vision.landmarks import SIDE, LandmarkRefiner
+from daemon.vision.landmarks import LandmarkRefiner
 from daemon.vision.priors import CHANNELS, MULTIPLE, cells, decode
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ FILLING = 114
 """Grey level beside the picture, as in training."""
 CANDIDATES = 400
 """Cells at most that are compared with each other: a picture has far fewer faces."""
+CONFIRMED = 64
+"""Finds of a picture, the surest first, that are looked at again; the rest is dropped, so that no
+pattern holds up the door."""
 REFINED = 16
 """Faces of a picture, the surest first, whose landmarks are looked at again: the rest of a crowd
 would cost more time than it took to find it."""
@@ -49,6 +54,7 @@ class FaceDetector:
         session: ort.InferenceSession,
         card: DetectorCard,
         refiner: LandmarkRefiner | None = None,
+        confirmer: FaceConfirmer | None = None,
     ) -> None:
         def bind(height: int, width: int) -> tuple[Bound, Array]:
             """What is bound for a size, and the cells of that size."""
@@ -63,6 +69,9 @@ class FaceDetector:
         self.threshold = card.threshold
         """Score from which something is a face; may be set."""
         self._refiner = refiner
+        self._second = None
+        if confirmer is not None and card.confirmer is not None:
+            self._second = confirmer, card.confirmer
         self._bound = lru_cache(SIZES_KEPT)(bind)
 
     def detect(
@@ -73,7 +82,8 @@ class FaceDetector:
         Args:
             image: (height, width, 3) BGR, uint8, of any size from one pixel on.
             longest_side: pixels to which a larger picture is reduced; what the card says if None.
-            least: score from which a find is returned; the threshold if None.
+            least: score from which a find is returned; the threshold if None. With a network that
+                confirms, what the detector alone gives less than the card's `candidates` stays out.
 
         Returns:
             Faces in pixels of `image`; boxes of faces at its edge reach beyond it.
@@ -98,9 +108,13 @@ class FaceDetector:
             plane[:shown_height, :shown_width] = channel
         planes[:, :shown_height, shown_width:] = FILLING
         planes[:, shown_height:] = FILLING
-        found = self._sorted_out(bound.run()[0], grid, least or self.threshold)
+        least = least or self.threshold
+        looked_at = least if self._second is None else self._second[1].candidates
+        found = self._sorted_out(bound.run()[0], grid, looked_at)
         found[:, 0:14:2] *= width / shown_width
         found[:, 1:14:2] *= height / shown_height
+        if self._second is not None:
+            found = _confirmed(*self._second, image, found[:CONFIRMED], least)
         if self._refiner is not None:
             for row in found[:REFINED]:
                 refined = self._refiner.refine(image, row[4:14].reshape(5, 2))
@@ -130,22 +144,53 @@ def open_detector(model: Path | str, providers: list[str], threads: int = 1) -> 
     session = open_session(card.path, providers, threads)
     check_metadata(card, session.get_modelmeta().custom_metadata_map)
     _check_graph(card.path, session)
-    return FaceDetector(session, card, _open_refiner(card, providers, threads))
+    refiner = _open_refiner(card, providers, threads)
+    return FaceDetector(session, card, refiner, _open_confirmer(card, providers, threads))
+
+
+def _confirmed(
+    confirmer: FaceConfirmer, rules: Confirmer, image: Image, found: Array, least: float
+) -> Array:
+    """Finds (n, 15) with their second opinion in the score, the surest first, from `least` on."""
+    if not len(found):
+        return found
+    odds = rules.weight * confirmation.log_odds(found[:, 14])
+    for place, row in enumerate(found):
+        odds[place] += confirmer.evidence(image, row[4:14].reshape(5, 2))
+    found[:, 14] = 1 / (1 + np.exp(-odds))
+    kept = found[found[:, 14] >= least]
+    return kept[np.argsort(-kept[:, 14], kind="stable")]
 
 
 def _open_refiner(card: DetectorCard, providers: list[str], threads: int) -> LandmarkRefiner | None:
     if card.refiner is None:
         return None
-    path = card.beside(card.refiner.file)
-    session = open_session(path, providers, threads)
+    side = landmarks.SIDE
+    session = open_session(card.beside(card.refiner.file), providers, threads)
+    _check_look(card.beside(card.refiner.file), session, side, "points", [1, 5, 2])
+    return LandmarkRefiner(session)
+
+
+def _open_confirmer(card: DetectorCard, providers: list[str], threads: int) -> FaceConfirmer | None:
+    if card.confirmer is None:
+        return None
+    side = confirmation.SIDE
+    session = open_session(card.beside(card.confirmer.file), providers, threads)
+    _check_look(card.beside(card.confirmer.file), session, side, "evidence", [1, 1])
+    return FaceConfirmer(session)
+
+
+def _check_look(
+    path: Path, session: ort.InferenceSession, side: int, output: str, shape: list[int]
+) -> None:
+    """A network that looks at one find: a square in, something of one shape out."""
     inputs = {each.name: each.shape for each in session.get_inputs()}
     outputs = {each.name: each.shape for each in session.get_outputs()}
-    if inputs != {"face": [1, 3, SIDE, SIDE]} or outputs != {"points": [1, 5, 2]}:
+    if inputs != {"face": [1, 3, side, side]} or outputs != {output: shape}:
         raise ModelError(
-            f"{path}: must take face [1, 3, {SIDE}, {SIDE}] and give points [1, 5, 2], "
+            f"{path}: must take face [1, 3, {side}, {side}] and give {output} {shape}, "
             f"but takes {inputs} and gives {outputs}"
         )
-    return LandmarkRefiner(session)
 
 
 def _padded(length: int) -> int:

@@ -98,6 +98,24 @@ def gather(sources: Sources, cache: Path) -> Gathered:
     return gathered
 
 
+def told_of(sources: Sources | None, learning: Material) -> list[str]:
+    """What a model was trained on, for its card; None: drawn pictures."""
+    if sources is None:
+        return ["drawn faces and textures: a smoke test, not a model"]
+    names = [] if sources.faces is None else [f"the set {name}, train part" for name in SETS]
+    names += [folder.name for folder in sources.more_faces]
+    lines = [
+        *(f"{len(own)} crops of faces: {name}" for name, own in zip(names, learning.crops)),
+        f"{len(learning.people)} pictures with people, {len(learning.backgrounds)} without: "
+        + ", ".join(place.name for place in (*sources.scenes, *sources.animals)),
+    ]
+    if sources.teacher is not None:
+        lines.append(
+            "boxes and landmarks were labelled by YuNet (libfacedetection, MIT), not by people"
+        )
+    return lines
+
+
 def _scenes(sources: Sources, teacher: Teacher, cache: Path) -> list[Scene]:
     kept_out = [each for place in sources.keep_out for each in pictures.listed(place)]
     kept_out += [

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import yaml
 
 from daemon.inference import CPU
-from daemon.vision.detector import FaceDetector, open_detector
+from daemon.vision.detector import open_detector
 from daemon.vision.face import LANDMARKS
 from daemon.vision.priors import STRIDES
 from export.convert import OWN_TERMS, plain, publishing, save_card, sha256
 from export.faces import sketches
-from export.faces.composition import Material, pasted
-from export.faces.evaluate import Finder, System, judge, threshold_for
+from export.faces.calibrate import calibrate, finder_of
 from export.faces.graph import DetectorGraph, check_parity, export
-from export.faces.heldout import FULL_FRAME, Shot, as_shot, empty
 from export.faces.loss import Weights
-from export.faces.material import SETS, Gathered, Sources, gather
+from export.faces.material import Gathered, Sources, gather, told_of
 from export.faces.mining import mine
 from export.faces.model import Detector
 from export.faces.restore import Start, restore
@@ -34,8 +29,6 @@ LONGEST_SIDE = 640
 """Pixels to which the daemon reduces larger pictures; the smallest faces that count are then 20."""
 OVERLAP = 0.4
 """Above which the daemon takes two finds for one face."""
-FLOOR = 0.05
-"""Lowest score that an evaluation looks at."""
 RESTORED = 64
 """Composed pictures over which the norms of a detector are measured that is gone on from."""
 RESEARCH = (
@@ -175,12 +168,18 @@ def run(
         detector = train(recipe, replace(learning, hard=hard), stage, workers, detector)
     with publishing(out) as made:
         card = _ship(detector, made)
-        figures = _check(plan, gathered.checking, open_detector(card, [CPU]))
+        figures = calibrate(
+            gathered.checking,
+            open_detector(card, [CPU]),
+            plan.false_per_hundred,
+            plan.checked,
+            seed,
+        )
         told = yaml.safe_load(card.read_text(encoding="utf-8"))
         told |= {
             "threshold": figures["threshold"],
             "licence": _licence(sources, start),
-            "data": [*_told(sources, learning), *terms],
+            "data": [*told_of(sources, learning), *terms],
             "recipe": plain(asdict(plan)),
             "seed": seed,
             "figures": told["figures"] | {"calibration": figures},
@@ -188,12 +187,6 @@ def run(
         if start is not None:
             start.hand_down(told, made)
         return out / save_card(made / f"{NAME}.onnx", told).name
-
-
-def finder_of(detector: FaceDetector, floor: float = FLOOR) -> Finder:
-    """A detector as an evaluation asks it: everything from a low score on."""
-    detector.threshold = floor
-    return detector.rows
 
 
 def _ship(detector: Detector, out: Path) -> Path:
@@ -222,50 +215,7 @@ def _ship(detector: Detector, out: Path) -> Path:
     )
 
 
-def _check(plan: Plan, checking: Material, detector: FaceDetector) -> dict[str, Any]:
-    """Choose the threshold on pictures of the calibration part, and say what it does there."""
-    system = System(NAME, finder_of(detector), detector.card.threshold)
-    seed = plan.learning.seed
-    (nothing,) = judge([system], empty(checking.backgrounds))
-    threshold = round(math.ceil(100 * threshold_for(nothing, plan.false_per_hundred)) / 100, 2)
-    threshold = min(max(threshold, 0.2), 0.9)
-    (faces,) = judge([system], _composed(checking, plan.checked, seed))
-    found = faces.recall(threshold)
-    return {
-        "threshold": threshold,
-        "false_per_hundred": round(nothing.false_per_hundred(threshold), 2),
-        "pictures_without_faces": len(nothing.pictures),
-        "recall_composed": round(found.value, 4),
-        "faces": found.of,
-        "landmark_error": round(faces.landmark_error(threshold), 4),
-    }
-
-
-def _composed(checking: Material, count: int, seed: int) -> Iterator[Shot]:
-    for number in range(count):
-        rng = np.random.default_rng([seed, 11, number])
-        yield as_shot(str(number), pasted(checking, LONGEST_SIDE, rng, FULL_FRAME))
-
-
 def _licence(sources: Sources | None, start: Start | None) -> str:
     if sources is not None and sources.faces is not None:
         return RESEARCH
     return OWN_TERMS if start is None else start.licence
-
-
-def _told(sources: Sources | None, learning: Material) -> list[str]:
-    """What the model was trained on, for its card."""
-    if sources is None:
-        return ["drawn faces and textures: a smoke test, not a model"]
-    names = [] if sources.faces is None else [f"the set {name}, train part" for name in SETS]
-    names += [folder.name for folder in sources.more_faces]
-    lines = [
-        *(f"{len(own)} crops of faces: {name}" for name, own in zip(names, learning.crops)),
-        f"{len(learning.people)} pictures with people, {len(learning.backgrounds)} without: "
-        + ", ".join(place.name for place in (*sources.scenes, *sources.animals)),
-    ]
-    if sources.teacher is not None:
-        lines.append(
-            "boxes and landmarks were labelled by YuNet (libfacedetection, MIT), not by people"
-        )
-    return lines

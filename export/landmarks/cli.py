@@ -81,7 +81,7 @@ def landmarks(
     if is_quick:
         learning, checking = drawn(seed), drawn(seed + 1, 100)
         plan, told = quick(seed), ["drawn faces: a smoke test"]
-        detector = detector or _copied(DETECTOR, out_folder(None, folder, quick=True))
+        detector = detector or copied(DETECTOR, out_folder(None, folder, quick=True))
         folder = folder / f"quick-{seed}"
     else:
         if teacher is None or not (data or more_faces):
@@ -97,10 +97,10 @@ def landmarks(
     click.echo(str(run(plan, learning, checking, detector, folder, workers, told)))
 
 
-def _copied(detector: Path, folder: Path) -> Path:
-    """A copy of a detector that a smoke test may change; returns its card."""
+def copied(detector: Path, folder: Path) -> Path:
+    """A copy of a detector that a smoke test may change; returns its file."""
     card = read_card(find_card(detector), DetectorCard)
     folder.mkdir(parents=True, exist_ok=True)
-    for each in (detector, card.path):
-        shutil.copyfile(each, folder / each.name)
+    for name in (detector.name, *card.files()):
+        shutil.copyfile(detector.with_name(name), folder / name)
     return folder / detector.name

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import torch
 import yaml
 from tqdm import tqdm
@@ -22,7 +16,7 @@ from daemon.cards import find_card, read_card
 from daemon.inference import CPU, open_session
 from daemon.vision.cards import DetectorCard
 from daemon.vision.landmarks import EYES, SIDE, TEMPLATE, LandmarkRefiner
-from export.convert import OPSET, TOLERANCE, ParityError, plain, publishing, save, save_card, sha256
+from export.convert import export_look, plain, publishing, save_card, sha256
 from export.keys import key
 from export.landmarks.examples import Cuts
 from export.landmarks.material import Groups
@@ -71,7 +65,10 @@ def run(
     assert network is not None
     with publishing(card.path.parent) as made:
         path = (made / card.path.name).with_suffix(".landmarks.onnx")
-        parity = export(LandmarkGraph(network.fuse()).eval(), path, card.name, card.version)
+        described = {"kind": "face-landmarks", "name": card.name, "version": card.version}
+        described |= {"template": TEMPLATE.round(3).tolist()}
+        graph = LandmarkGraph(network.fuse()).eval()
+        parity = export_look(graph, SIDE, path, "points", described)
         found, refined = _check(path, checking, plan[0].seed)
         told: dict[str, Any] = yaml.safe_load(card.path.with_suffix(".yaml").read_text("utf-8"))
         figures = {
@@ -99,45 +96,6 @@ def scaled(plan: Plan, factor: float, seed: int) -> Plan:
 def quick(seed: int) -> Plan:
     """The plan of a smoke test: under a minute."""
     return tuple(LandmarksRecipe(steps=steps, batch=32, seed=seed) for steps in (150, 50))
-
-
-def export(graph: LandmarkGraph, path: Path, name: str, version: str) -> float:
-    """Write the ONNX file, whole or not at all, and compare it with the network.
-
-    Returns:
-        The largest difference, in pixels of the cut.
-
-    Raises:
-        ParityError: it is above 1e-4 of the cut.
-    """
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            graph,
-            (torch.rand(1, 3, SIDE, SIDE),),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["face"],
-            output_names=["points"],
-            verbose=False,
-        )
-    assert program is not None
-    model: onnx.ModelProto = program.model_proto
-    described = {"kind": "face-landmarks", "name": name, "version": version}
-    save(model, path, described | {"template": TEMPLATE.round(3).tolist()})
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(0)
-    worst = 0.0
-    for _ in range(8):
-        face = rng.integers(0, 256, (1, 3, SIDE, SIDE)).astype(np.float32)
-        with torch.inference_mode():
-            expected = graph(torch.from_numpy(face)).numpy()
-        given = session.run(["points"], {"face": face})[0]
-        worst = max(worst, float(np.abs(given - expected).max()) / SIDE)
-    if worst > TOLERANCE:
-        raise ParityError(f"{path}: differs from its network by {worst:.2g}, above {TOLERANCE}")
-    return worst
 
 
 def _check(path: Path, groups: Groups, seed: int) -> tuple[float, float]:
