@@ -38,6 +38,7 @@ def confirm(
     scenes: tuple[Path, ...],
     animals: tuple[Path, ...],
     teacher: Path | None,
+    persons: str,
     detector: Path | None,
     terms: tuple[str, ...],
     scale: float,
@@ -67,7 +68,7 @@ def confirm(
         detector = detector or copied(DETECTOR, out_folder(None, folder, quick=True))
         folder = folder / f"quick-{seed}"
     else:
-        sources = sources_of(data, more_faces, scenes, animals, teacher)
+        sources = sources_of(data, more_faces, scenes, animals, teacher, persons)
         plan = scaled(Plan(), scale, seed)
         gathered = gather(sources, folder)
         told = [*told_of(sources, gathered.learning), *terms]

@@ -48,6 +48,7 @@ def facedetect(
     scenes: tuple[Path, ...],
     animals: tuple[Path, ...],
     teacher: Path | None,
+    persons: str,
     start: str | None,
     out: Path | None,
     terms: tuple[str, ...],
@@ -73,6 +74,6 @@ def facedetect(
         plan = quick(seed, goes_on=before is not None)
         click.echo(str(run(plan, None, out, folder / f"quick-{seed}", workers, before)))
         return
-    sources = sources_of(data, more_faces, scenes, animals, teacher)
+    sources = sources_of(data, more_faces, scenes, animals, teacher, persons)
     plan = scaled(Plan() if before is None else going_on(), scale, seed)
     click.echo(str(run(plan, sources, out, folder, workers, before, terms)))

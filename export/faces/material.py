@@ -48,6 +48,9 @@ class Sources:
     keep_out_part: tuple[Path, ...] = ()
     """Likewise, but only the test part of each is shown."""
     teacher: Path | None = None
+    persons: str | None = None
+    """Detector of objects, by name, card or file: a picture in which it sees a person is no picture
+    without faces, whatever the teacher says."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ def gather(sources: Sources, cache: Path) -> Gathered:
     # Among the finds in pictures of animals are a few people: too many to choose a threshold on.
     checking = [each for each in known if each.part == "calibration" and not len(each.hard)]
     learning = [each for each in known if each.part != "calibration"]
-    gathered = Gathered(_sorted(learnt, learning), _sorted(checked, checking))
+    gathered = Gathered(
+        _sorted(learnt, learning, sources, cache), _sorted(checked, checking, sources, cache)
+    )
     for part, own in ("train", gathered.learning), ("calibration", gathered.checking):
         for kind, there in ("faces", own.crops), ("pictures without faces", own.backgrounds):
             if not there:
@@ -113,6 +118,11 @@ def told_of(sources: Sources | None, learning: Material) -> list[str]:
         lines.append(
             "boxes and landmarks were labelled by YuNet (libfacedetection, MIT), not by people"
         )
+    if sources.persons is not None:
+        lines.append(
+            f"without faces are pictures in which neither YuNet sees one nor {sources.persons} a "
+            "person"
+        )
     return lines
 
 
@@ -134,10 +144,15 @@ def _scenes(sources: Sources, teacher: Teacher, cache: Path) -> list[Scene]:
     return result
 
 
-def _sorted(crops: Sequence[Sequence[Face]], scenes: Sequence[Scene]) -> Material:
+def _sorted(
+    crops: Sequence[Sequence[Face]], scenes: Sequence[Scene], sources: Sources, cache: Path
+) -> Material:
     people = [each for each in scenes if len(each.faces)]
-    backgrounds = [each for each in scenes if not len(each.finds)]
-    return Material([each for each in crops if each], people, backgrounds)
+    bare = [each for each in scenes if not len(each.finds)]
+    if sources.persons is not None:
+        seen = pictures.with_persons(bare, sources.persons, cache / "persons")
+        bare = [each for each, somebody in zip(bare, seen, strict=True) if not somebody]
+    return Material([each for each in crops if each], people, bare)
 
 
 def _animal(scene: Scene) -> Scene:

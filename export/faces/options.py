@@ -46,11 +46,20 @@ _OPTIONS = (
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="YuNet (face_detection_yunet_*.onnx of the OpenCV zoo), which labels whole pictures.",
     ),
+    click.option(
+        "--persons",
+        metavar="MODEL",
+        default="objects",
+        show_default=True,
+        help="Detector of objects: where it sees a person, a picture is not taken for one without "
+        "faces.",
+    ),
 )
 
 
 def sources_options(command: Command) -> Command:
-    """`--data`, `--more-faces`, `--scenes`, `--animals` and `--teacher`."""
+    """`--data`, `--more-faces`, `--scenes`, `--animals`, `--teacher` and
+    `--persons`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -70,6 +79,7 @@ def sources_of(
     scenes: tuple[Path, ...],
     animals: tuple[Path, ...],
     teacher: Path | None,
+    persons: str,
 ) -> Sources:
     """What the options say, without what an evaluation shows.
 
@@ -82,4 +92,4 @@ def sources_of(
         )
     whole, part = kept_out(data) if data is not None else ((), ())
     faces = data / "faces" if data is not None else None
-    return Sources(faces, more_faces, scenes, animals, whole, part, teacher)
+    return Sources(faces, more_faces, scenes, animals, whole, part, teacher, persons)

@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from daemon.errors import SourceError
+from daemon.errors import ModelError, SourceError
+from daemon.inference import CPU
 from daemon.vision.face import COLUMNS
+from daemon.vision.objects.detector import open_object_detector
 from export import keys
 from export.data.faces import PICTURES, Part, archive_index, part_of
 from export.faces.teacher import DOUBTFUL, SURE, Teacher
@@ -31,6 +33,8 @@ LARGEST_SIDE = 960
 as much again."""
 SMALLEST_SIDE = 256
 """Longest side at which it is searched for faces that fill it."""
+PERSON = 0.2
+"""Score from which a detector of objects has seen somebody, if only to be careful."""
 THUMB = 16
 """Side of the tiny picture that tells whether two pictures are the same."""
 
@@ -126,6 +130,32 @@ def label(scenes: Sequence[Scene], teacher: Teacher, cache: Path) -> list[Scene]
         ends = np.cumsum(saved["counts"])
         parts = np.split(saved["finds"].astype(np.float32), ends[:-1])
     return [replace(scene, finds=each) for scene, each in zip(scenes, parts, strict=True)]
+
+
+def with_persons(scenes: Sequence[Scene], model: str | Path, cache: Path) -> list[bool]:
+    """Whether a detector of objects sees a person in each picture, kept in a folder.
+
+    A teacher misses faces that are turned away, masked or dark; that somebody is there shows, all
+    the same, and then nobody knows that there is no face.
+
+    Raises:
+        ModelError: the detector cannot be read, or knows no persons.
+    """
+    if not scenes:
+        return []
+    detector = open_object_detector(model, [CPU], names=("person",))
+    if not detector.classes:
+        raise ModelError(f"{model}: knows no person; name a detector that does")
+    cache.mkdir(parents=True, exist_ok=True)
+    kept = cache / f"{keys.key_of_pictures(scenes, detector.card.sha256, PERSON)}.npy"
+    if not kept.exists():
+        bar = tqdm(scenes, desc=f"persons in {scenes[0].source}", unit="picture")
+        seen = [len(detector.rows(scene.read(), PERSON)) > 0 for scene in bar]
+        partial = kept.with_suffix(".tmp.npy")
+        np.save(partial, np.array(seen, bool))
+        partial.replace(kept)
+    result: list[bool] = np.load(kept).tolist()
+    return result
 
 
 class Stored(keys.Stored, Protocol):
