@@ -45,7 +45,7 @@ class Plan:
     seen than of what it learnt itself."""
     candidates: float = 0.3
     """Score from which they are looked at when the detector runs."""
-    composed: int = 30_000
+    composed: int = 12_000
     """Composed pictures to learn from, and a tenth of them to weigh with."""
     false_per_hundred: float = 0.5
     """False faces in a hundred pictures at the threshold."""
