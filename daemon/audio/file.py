@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -54,7 +55,7 @@ class FileSource:
         try:
             with self._path.open("rb"):  # the system's reason is clearer than libsndfile's
                 pass
-            file = soundfile.SoundFile(str(self._path))
+            file = soundfile.SoundFile(os.fsencode(self._path))  # also names that are no UTF-8
         except OSError as error:
             raise SourceError(f"{self._path}: cannot be opened: {error.strerror}") from None
         except soundfile.LibsndfileError as error:

@@ -123,12 +123,23 @@ class CameraSource:
         return turned
 
 
+_SECRET = re.compile(r"(?i)(user|login|pass|pwd|secret|token|auth|key)")
+
+
 def without_password(place: str) -> str:
-    """A URL without what it may tell of user and password; anything else as it is."""
+    """A URL without what it may tell of user and password; anything else as it is.
+
+    Many cameras take both as `user=...&password=...`.
+    """
     parts = urlsplit(place)
-    if "@" not in parts.netloc:
+    if not parts.netloc:
         return place
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    told = [
+        f"{name}=..." if value and _SECRET.search(name) else f"{name}{sign}{value}"
+        for name, sign, value in (each.partition("=") for each in parts.query.split("&"))
+    ]
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host, query="&".join(told)))
 
 
 def list_cameras() -> list[tuple[str, str]]:

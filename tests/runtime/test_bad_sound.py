@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -168,3 +169,13 @@ def test_a_bad_model_stops_the_daemon_before_it_says_anything(
     assert (done.returncode, done.stdout) == (65, "")
     assert done.stderr.startswith(f"porter: error: {model}: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_name_that_is_no_utf_8_is_a_name(
+    environment: dict[str, str], config: Path, tmp_path: Path
+) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/t\xe9l\xff.wav"))
+    path.write_bytes(wav_bytes(tmp_path))
+    done = porter("run", "--config", config, "--file", path, "--fast", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert events(done.stdout)[-1]["data"]["audio_seconds"] == pytest.approx(3.0)

@@ -100,6 +100,9 @@ def test_a_password_in_an_address_is_never_shown() -> None:
     shown = without_password("rtsp://ada:secret@camera.local:554/live?x=1")
     assert shown == "rtsp://camera.local:554/live?x=1"
     assert without_password("/dev/video0") == "/dev/video0"
+    shown = without_password("http://cam/cgi?loginuse=ada&loginpas=secret&Token=abc&fps=5&flag")
+    assert shown == "http://cam/cgi?loginuse=...&loginpas=...&Token=...&fps=5&flag"
+    assert without_password("http://cam/live?&=&a=1&key=") == "http://cam/live?&=&a=1&key="
 
 
 def test_pictures_turn_clockwise() -> None:
