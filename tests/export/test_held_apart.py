@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bench import stream
-from daemon.errors import SourceError
+from daemon.errors import ModelError, SourceError
 from daemon.vision.face import COLUMNS
 from export.data import faces as sets
 from export.data.casting import cast
@@ -26,6 +26,9 @@ from export.landmarks import consensus, material
 from export.objects import recipe as objects
 from export.objects import train as objects_training
 from tests.export.drawn_faces import write_set
+from tests.objects import write_colour_detector
+
+ROOT = Path(__file__).parents[2]
 
 
 class Looking:
@@ -94,6 +97,33 @@ def test_a_detector_without_anything_to_choose_by_is_refused(
     monkeypatch.setattr(detector, "Teacher", lambda _: None)
     with pytest.raises(SourceError, match="calibration part has no pictures without faces"):
         detector.gather(detector.Sources(prepared, teacher=Path("yunet.onnx")), tmp_path)
+
+
+def test_where_a_person_is_seen_there_may_be_a_face_whatever_the_teacher_says(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portrait = (ROOT / "assets/demo/enrolled.jpg").read_bytes()
+    rng = np.random.default_rng(0)
+    (tmp_path / "rooms").mkdir()
+    for number in range(40):
+        wall = np.clip(rng.normal(number * 5, 4, (60, 80, 3)), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / f"rooms/{number}.png"), wall)
+        if number % 4 == 0:
+            (tmp_path / f"rooms/somebody-{number}.jpg").write_bytes(portrait)
+    monkeypatch.setattr(detector, "Teacher", lambda _: Looking("blind"))
+    sources = detector.Sources(prepared, scenes=(tmp_path / "rooms",), teacher=Path("yunet.onnx"))
+
+    def bare(persons: str | None) -> set[str]:
+        found = detector.gather(replace(sources, persons=persons), tmp_path / "cache")
+        both = [*found.learning.backgrounds, *found.checking.backgrounds]
+        return {each.name.partition("-")[0] for each in both}
+
+    assert "somebody" in bare(None)
+    assert bare("objects") == bare(None) - {"somebody"}
+    monkeypatch.setattr("tests.objects.COLOURS", {"cat": (0, 0, 255), "dog": (0, 255, 0)})
+    pets = write_colour_detector(tmp_path / "pets")
+    with pytest.raises(ModelError, match="knows no person"):
+        bare(str(pets))
 
 
 def _background(part: str) -> Any:
