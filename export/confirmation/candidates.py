@@ -7,6 +7,7 @@ with people nobody knows all the faces: there, only what touches a known one can
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -93,36 +94,35 @@ def gather(
         workers: processes; 0: this one.
     """
     todo = tasks(material, composed)
-    looker = Looker(material, card, least, seed)
-    bar = tqdm(total=len(todo), desc="finds to be judged", unit="picture")
-    cuts: list[Image] = []
-    faces: list[bool] = []
-    odds: list[float] = []
-    if workers:
-        # A forked process cannot end threads that OpenCV may have begun here.
-        cv2.setNumThreads(1)
-        with get_context("fork").Pool(workers) as pool:
-            for found in pool.imap(looker, todo, chunksize=32):
-                _take(found, cuts, faces, odds)
-                bar.update()
-    else:
-        for task in todo:
-            _take(looker(task), cuts, faces, odds)
-            bar.update()
-    bar.close()
+    looked = _looked(Looker(material, card, least, seed), todo, workers)
+    bar = tqdm(looked, desc="finds to be judged", total=len(todo), unit="picture")
+    found = [find for finds in bar for find in finds]
     side = SIDE + 2 * MARGIN
-    stacked = np.stack(cuts) if cuts else np.zeros((0, side, side, 3), np.uint8)
-    return Candidates(stacked, np.array(faces, bool), np.array(odds, np.float32))
+    cuts = np.stack([cut for cut, _, _ in found]) if found else np.zeros((0, side, side, 3))
+    return Candidates(
+        cuts.astype(np.uint8, copy=False),
+        np.array([is_face for _, is_face, _ in found], bool),
+        np.array([odds for _, _, odds in found], np.float32),
+    )
 
 
 Found = list[tuple[Image, bool, float]]
+_lookers: list[Looker] = []
+"""Of this process: sent with every task, the material would take longer than looking."""
 
 
-def _take(found: Found, cuts: list[Image], faces: list[bool], odds: list[float]) -> None:
-    for cut, is_face, sure in found:
-        cuts.append(cut)
-        faces.append(is_face)
-        odds.append(sure)
+def _looked(looker: Looker, todo: Sequence[Task], workers: int) -> Iterator[Found]:
+    if not workers:
+        yield from map(looker, todo)
+        return
+    # A forked process cannot end threads that OpenCV may have begun here.
+    cv2.setNumThreads(1)
+    with get_context("fork").Pool(workers, _lookers.append, (looker,)) as pool:
+        yield from pool.imap(_look, todo, chunksize=32)
+
+
+def _look(task: Task) -> Found:
+    return _lookers[0](task)
 
 
 class Looker:
