@@ -2,7 +2,8 @@
 
 A detector places landmarks as finely as its cells allow. The face is cut out by them, upright and
 at one size, and a small network says where they are in that cut (a cascade, as in Sun, Wang and
-Tang, "Deep Convolutional Network Cascade for Facial Point Detection", CVPR 2013).
+Tang, "Deep Convolutional Network Cascade for Facial Point Detection", CVPR 2013). It looks at the
+cut and at its mirror image: what it is off by chance is off to either side.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from daemon.inference import Bound
 from daemon.vision.alignment import ARCFACE, align, similarity, transform
+from daemon.vision.face import MIRRORED
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -30,6 +32,13 @@ TEMPLATE = np.asarray(
     (ARCFACE - ARCFACE.mean(0)) * (EYES / np.linalg.norm(ARCFACE[1] - ARCFACE[0])) + SIDE / 2
 )
 """(5, 2) where the landmarks as found lie in the cut."""
+
+
+def mirrored(points: npt.NDArray[np.floating]) -> Array:
+    """Landmarks (5, 2) in the mirror image of their cut, about the middle of the template."""
+    result = points[list(MIRRORED)].astype(np.float32)
+    result[:, 0] = SIDE - result[:, 0]
+    return result
 
 
 class LandmarkRefiner:
@@ -53,6 +62,11 @@ class LandmarkRefiner:
         """
         align(image, landmarks, TEMPLATE, (SIDE, SIDE), self._cut)
         self._bound.taken[0] = self._cut.transpose(2, 0, 1)
-        points = self._bound.run()[0]
+        points = self._bound.run()[0].copy()
+        # About the middle of the template: the column that this lacks is like its neighbour.
+        self._bound.taken[0, :, :, 1:] = self._cut[:, :0:-1].transpose(2, 0, 1)
+        self._bound.taken[0, :, :, 0] = self._cut[:, -1].T
+        points += mirrored(self._bound.run()[0])
+        points /= 2
         back = np.asarray(cv2.invertAffineTransform(similarity(landmarks, TEMPLATE)), np.float64)
         return transform(back, points).astype(np.float32)

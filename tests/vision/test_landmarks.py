@@ -20,7 +20,7 @@ from daemon.inference import CPU, open_session
 from daemon.paths import shipped_models
 from daemon.vision.alignment import ARCFACE, similarity, transform
 from daemon.vision.detector import REFINED, open_detector
-from daemon.vision.landmarks import EYES, SIDE, TEMPLATE, LandmarkRefiner
+from daemon.vision.landmarks import EYES, SIDE, TEMPLATE, LandmarkRefiner, mirrored
 from tests.faces import draw, write_face_models
 from tests.models import build_model
 
@@ -65,14 +65,14 @@ def refined_detector(folder: Path, points: Points) -> Path:
 def test_points_of_the_cut_come_back_to_where_they_are_in_the_picture(
     turn: float, scale: float, across: float, down: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    moved = TEMPLATE + np.array([2.0, -1.0])
+    moved = TEMPLATE + np.array([2.0, -1.0])  # to one side in the cut, to the other in its mirror
     path = tmp_path_factory.getbasetemp() / "moved.onnx"
     if not path.exists():
         write_refiner(path, moved)
     refiner = LandmarkRefiner(open_session(path, [CPU]))
     matrix = np.asarray(cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), turn, scale), np.float64)
     matrix[:, 2] += (across, down)
-    found, expected = transform(matrix, TEMPLATE), transform(matrix, moved)
+    found, expected = transform(matrix, TEMPLATE), transform(matrix, (moved + mirrored(moved)) / 2)
     image = np.zeros((240, 320, 3), np.uint8)
     assert refiner.refine(image, found) == pytest.approx(expected, abs=1e-2 * max(1.0, scale))
 
@@ -161,7 +161,29 @@ def test_the_shipped_one_agrees_with_itself_on_a_turned_and_a_mirrored_portrait(
         back = transform(turn, straight.landmarks.astype(np.float64))
         away = np.linalg.norm(turned.landmarks - back, axis=1).mean()
         assert away < 0.06 * turned.eye_distance
-    (mirrored,) = detector.detect(np.ascontiguousarray(portrait[:, ::-1]))
+    (other,) = detector.detect(np.ascontiguousarray(portrait[:, ::-1]))
     expected = straight.landmarks[[1, 0, 2, 4, 3]] * (-1, 1) + (width - 1, 0)
-    away = np.linalg.norm(mirrored.landmarks - expected, axis=1).mean()
+    away = np.linalg.norm(other.landmarks - expected, axis=1).mean()
     assert away < 0.06 * straight.eye_distance
+
+
+@pytest.mark.skipif(
+    not SHIPPED.exists() or "refiner" not in yaml.safe_load(SHIPPED.read_text()),
+    reason="no second look ships here",
+)
+def test_a_face_and_its_mirror_image_have_mirrored_landmarks() -> None:
+    """However badly it was found: both looks are, but for the template, at the same two cuts."""
+    detector = open_detector(SHIPPED, [CPU])
+    portrait = cv2.imread(str(ASTRONAUT))
+    image = np.ascontiguousarray(portrait[:, ::-1])
+    (face,) = detector.detect(portrait)
+    refiner = detector._refiner
+    assert refiner is not None
+    mirror = np.array([portrait.shape[1] - 1, 0])
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        found = face.landmarks + rng.normal(0, 0.08 * face.eye_distance, (5, 2))
+        there = refiner.refine(portrait, found)
+        other = refiner.refine(image, found[[1, 0, 2, 4, 3]] * (-1, 1) + mirror)
+        back = other[[1, 0, 2, 4, 3]] * (-1, 1) + mirror
+        assert np.linalg.norm(back - there, axis=1).max() < 0.012 * face.eye_distance
