@@ -8,6 +8,8 @@ running both use this one.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -96,7 +98,7 @@ def align(
     """
     matrix = similarity(landmarks, template)
     if (matrix[0, 0] ** 2 + matrix[1, 0] ** 2) < SHRINK**2:
-        image, matrix = _shrunk(image, landmarks, template, max(size))
+        image, matrix = _shrunk(image, landmarks.mean(0), matrix, _reach(template, size))
     crop = cv2.warpAffine(image, matrix, size, dst=out, flags=cv2.INTER_LINEAR)
     return np.asarray(crop, np.uint8)
 
@@ -105,21 +107,35 @@ SHRINK = 0.5
 """Below this scale a bilinear warp skips pixels; the picture is made smaller by areas first."""
 
 
+def _reach(template: Points, size: tuple[int, int]) -> float:
+    """Pixels of the crop from the middle of the landmarks to the farthest corner, and one more."""
+    x, y = template.mean(0)
+    return math.hypot(max(x, size[0] - x), max(y, size[1] - y)) + 1
+
+
 def _shrunk(
-    image: Image, landmarks: Points, template: Points, side: int
+    image: Image, middle: Points, matrix: npt.NDArray[np.float64], reach: float
 ) -> tuple[Image, npt.NDArray[np.float64]]:
-    """The part of a picture around a face, shrunk so that warping it leaves no pixel out."""
-    matrix = similarity(landmarks, template)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    middle = landmarks.mean(0)
-    reach = side / scale
+    """The part of a picture around a face, shrunk so that warping it leaves no pixel out.
+
+    Args:
+        image: (height, width, 3).
+        middle: (2,) of the landmarks, in its pixels.
+        matrix: (2, 3) from its pixels to those of the crop.
+        reach: how far from the middle the crop may show something, in its own pixels.
+
+    Returns:
+        The part, and the map from its pixels to those of the crop.
+    """
+    scale = math.hypot(matrix[0, 0], matrix[1, 0])
+    away = reach / scale
     height, width = image.shape[:2]
     # A face may lie outside of the picture; then the part is a sliver of the nearest edge.
     left, top = (
-        int(np.clip(value - reach, 0, length - 1)) for value, length in zip(middle, (width, height))
+        int(min(max(value - away, 0), length - 1)) for value, length in zip(middle, (width, height))
     )
     right, bottom = (
-        int(np.clip(value + reach, start + 1, length))
+        int(min(max(value + away + 1, start + 1), length))
         for value, start, length in zip(middle, (left, top), (width, height))
     )
     # By a whole number, averaging areas takes a tenth of the time; the warp does the rest.
@@ -128,8 +144,9 @@ def _shrunk(
     part = image[top : top + new[1] * times, left : left + new[0] * times]
     smaller = np.asarray(cv2.resize(part, new, interpolation=cv2.INTER_AREA), np.uint8)
     # Pixel centres: (x + 0.5) scales, not x.
-    moved = (landmarks - (left, top) + 0.5) / times - 0.5
-    return smaller, similarity(moved, template)
+    moved = matrix * times
+    moved[:, 2] = matrix[:, :2] @ (left + (times - 1) / 2, top + (times - 1) / 2) + matrix[:, 2]
+    return smaller, moved
 
 
 def _complex(points: Points) -> npt.NDArray[np.complex128]:

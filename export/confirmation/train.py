@@ -25,7 +25,7 @@ SHIFT = 3
 class ConfirmerRecipe:
     """Everything that shapes a training run."""
 
-    steps: int = 12_000
+    steps: int = 30_000
     batch: int = 128
     rate: float = 2e-3
     """Peak learning rate (one cycle, AdamW)."""
