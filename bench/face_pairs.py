@@ -82,10 +82,11 @@ def main(encoder: Path, detector: Path, shared: Path, as_json: bool) -> None:
 
 
 def _plain(detector: FaceDetector) -> FaceDetector:
-    """The same detector by a card that names no second look."""
+    """The same detector by a card that names no second look at landmarks."""
     card = detector.card
     with TemporaryDirectory() as folder:
-        shutil.copy(card.path, folder)
+        for name in card.files():
+            shutil.copy(card.beside(name), folder)
         told = card.model_dump(mode="json", exclude={"refiner"})
         path = (Path(folder) / card.file).with_suffix(".yaml")
         path.write_text(yaml.safe_dump(told))
