@@ -12,7 +12,7 @@ from export.convert import OWN_TERMS
 from export.faces import recipe as detector
 from export.faces import sketches
 from export.faces.composition import Material
-from export.faces.material import Sources
+from export.faces.material import Sources, told_of
 from export.landmarks.material import Sources as Faces
 from export.wake import recipe as wake
 
@@ -54,12 +54,12 @@ def test_a_detector_of_own_pictures(tmp_path: Path) -> None:
     drawn = sketches.material(0, 6, 4)
     material = Material(drawn.crops[:1], drawn.people, drawn.backgrounds)
     sources = Sources(more_faces=(tmp_path / "family",), scenes=(tmp_path / "street",))
-    lines = " ".join(detector._told(sources, material))
+    lines = " ".join(told_of(sources, material))
     assert "family" in lines
     assert "street" in lines
     assert "CelebA" not in lines + detector._licence(sources, None)
     assert detector._licence(sources, None) == OWN_TERMS
     prepared = Sources(faces=tmp_path)
     assert "CelebA" in detector._licence(prepared, None)
-    assert "celeba" in " ".join(detector._told(prepared, material))
+    assert "celeba" in " ".join(told_of(prepared, material))
     assert Faces(None, (tmp_path / "family",), tmp_path / "yunet.onnx").told() == ["family"]
