@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from daemon.vision.confirmation import SIDE
-from export.faces.model import Unit
+from export.faces.model import fuse_all, halving
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,12 @@ class ConfirmerWidths:
 
 
 class Confirmer(nn.Module):
-    """Convolutions, each second one striding, and two dense layers, which see what is where."""
+    """Convolutions that halve, and two dense layers."""
 
     def __init__(self, widths: ConfirmerWidths | None = None) -> None:
         super().__init__()
         widths = widths or ConfirmerWidths()
-        units: list[nn.Module] = [Unit(3, widths.stages[0], 3, 2)]
-        for before, after in zip(widths.stages, widths.stages[1:]):
-            units += [Unit(before, after, 3, 2), Unit(after, after, 3)]
-        self.features = nn.Sequential(*units)
+        self.features = halving(widths.stages)
         cells = (SIDE // 2 ** len(widths.stages)) ** 2
         self.hidden = nn.Linear(cells * widths.stages[-1], widths.hidden)
         self.face = nn.Linear(widths.hidden, 1)
@@ -44,9 +41,7 @@ class Confirmer(nn.Module):
 
     def fuse(self) -> Confirmer:
         """Take all batch norms into their convolutions, for a network that only runs."""
-        for part in self.features:
-            assert isinstance(part, Unit)
-            part.fuse()
+        fuse_all(self.features)
         return self
 
 

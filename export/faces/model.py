@@ -7,7 +7,9 @@ small as YuNet's (Wu et al., 2023).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +63,24 @@ class Unit(nn.Module):
         if isinstance(self.norm, nn.BatchNorm2d):
             self.conv = fuse_conv_bn_eval(self.conv, self.norm)
             self.norm = nn.Identity()
+
+
+def halving(stages: Sequence[int]) -> nn.Sequential:
+    """Units that look at a cut: (n, 3, s, s) to (n, stages[-1], s / 2^k, s / 2^k), k stages.
+
+    Every second one strides; dense layers behind it see where a feature is, which pooling forgets.
+    """
+    units = [Unit(3, stages[0], 3, 2)]
+    for before, after in pairwise(stages):
+        units += [Unit(before, after, 3, 2), Unit(after, after, 3)]
+    return nn.Sequential(*units)
+
+
+def fuse_all(units: nn.Sequential) -> None:
+    """Take the batch norms of units into their convolutions."""
+    for unit in units:
+        assert isinstance(unit, Unit)
+        unit.fuse()
 
 
 class Separable(nn.Module):

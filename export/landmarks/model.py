@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from daemon.vision.landmarks import EYES, SIDE, TEMPLATE
-from export.faces.model import Unit
+from export.faces.model import fuse_all, halving
 
 
 @dataclass(frozen=True)
@@ -21,18 +21,12 @@ class LandmarkWidths:
 
 
 class LandmarkNet(nn.Module):
-    """Convolutions, each second one striding, and two dense layers.
-
-    Dense layers see where a feature is; pooling, which would forget it, has no place here.
-    """
+    """Convolutions that halve, and two dense layers."""
 
     def __init__(self, widths: LandmarkWidths | None = None) -> None:
         super().__init__()
         self.widths = widths = widths or LandmarkWidths()
-        units: list[nn.Module] = [Unit(3, widths.stages[0], 3, 2)]
-        for before, after in zip(widths.stages, widths.stages[1:]):
-            units += [Unit(before, after, 3, 2), Unit(after, after, 3)]
-        self.features = nn.Sequential(*units)
+        self.features = halving(widths.stages)
         cells = (SIDE // 2 ** len(widths.stages)) ** 2
         self.hidden = nn.Linear(cells * widths.stages[-1], widths.hidden)
         self.offsets = nn.Linear(widths.hidden, 10)
@@ -47,9 +41,7 @@ class LandmarkNet(nn.Module):
 
     def fuse(self) -> LandmarkNet:
         """Take all batch norms into their convolutions, for a network that only runs."""
-        for part in self.features:
-            assert isinstance(part, Unit)
-            part.fuse()
+        fuse_all(self.features)
         return self
 
 
