@@ -87,7 +87,7 @@ def run(
     card = read_card(find_card(detector), DetectorCard)
     check_files(card)
     seed = plan.learning.seed
-    finds = _Finds(card, plan, seed, work / key(card.sha256, plan.learnt_from, seed), workers)
+    finds = _Finds(card, seed, work / key(card.sha256, plan.learnt_from, seed), workers)
     learning = finds.of(gathered.learning, "learning", plan.learnt_from, plan.composed)
     checking = finds.of(gathered.checking, "checking", plan.candidates, plan.composed // 10)
     network = train(plan.learning, learning, finds.work / key(plan.learning, plan.composed))
@@ -171,7 +171,6 @@ class _Finds:
     """Finds of one detector, gathered once: they are kept in a folder."""
 
     card: DetectorCard
-    plan: Plan
     seed: int
     work: Path
     workers: int
