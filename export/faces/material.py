@@ -86,7 +86,7 @@ def gather(sources: Sources, cache: Path) -> Gathered:
             learnt.append(unlike_faces(found, tested, cache))
             if not learnt[-1]:
                 raise SourceError(f"{folder}: no face of it is to be learnt from; add people")
-        known = _scenes(sources, Teacher(sources.teacher), cache)
+        known = labelled_scenes(sources, Teacher(sources.teacher), cache)
     # Among the finds in pictures of animals are a few people: too many to choose a threshold on.
     checking = [each for each in known if each.part == "calibration" and not len(each.hard)]
     learning = [each for each in known if each.part != "calibration"]
@@ -126,7 +126,12 @@ def told_of(sources: Sources | None, learning: Material) -> list[str]:
     return lines
 
 
-def _scenes(sources: Sources, teacher: Teacher, cache: Path) -> list[Scene]:
+def labelled_scenes(sources: Sources, teacher: Teacher, cache: Path) -> list[Scene]:
+    """Whole pictures with what the teacher finds in them, without those that a test shows.
+
+    Raises:
+        SourceError: a folder or tar cannot be read.
+    """
     kept_out = [each for place in sources.keep_out for each in pictures.listed(place)]
     kept_out += [
         each

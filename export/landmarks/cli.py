@@ -13,8 +13,11 @@ from daemon.cards import find_card, read_card
 from daemon.paths import shipped_models
 from daemon.vision.cards import DetectorCard
 from export.data.cache import cache_folder
+from export.faces.heldout import kept_out
+from export.faces.material import Sources
+from export.faces.options import PLACE
 from export.keys import key
-from export.landmarks.material import Sources, drawn, gather
+from export.landmarks.material import drawn, gather, told_of
 from export.landmarks.recipe import PLAN, quick, run, scaled
 from export.options import out_folder, scale_option, terms_option, threads_option, work_option
 
@@ -25,13 +28,20 @@ DETECTOR = shipped_models() / "facedetect.yaml"
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with faces/: sets of crops with a CSV.",
+    help="Folder with faces/ (sets with a CSV) to learn from, and detection/, images/, daynight/: "
+    "nothing like the pictures that an evaluation takes from there is learnt.",
 )
 @click.option(
     "--more-faces",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of crops of faces; sub-folders are people, if there are any.",
+)
+@click.option(
+    "--scenes",
+    multiple=True,
+    type=PLACE,
+    help="Folder or tar of whole pictures, whose faces are cut out of them.",
 )
 @click.option(
     "--teacher",
@@ -59,6 +69,7 @@ DETECTOR = shipped_models() / "facedetect.yaml"
 def landmarks(
     data: Path | None,
     more_faces: tuple[Path, ...],
+    scenes: tuple[Path, ...],
     teacher: Path | None,
     detector: Path | None,
     terms: tuple[str, ...],
@@ -84,15 +95,18 @@ def landmarks(
         detector = detector or copied(DETECTOR, out_folder(None, folder, quick=True))
         folder = folder / f"quick-{seed}"
     else:
-        if teacher is None or not (data or more_faces):
+        if teacher is None or not (data or more_faces or scenes):
             raise click.UsageError(
-                "give --teacher, and --data or --more-faces; or --quick for a smoke test"
+                "give --teacher, and --data, --more-faces or --scenes; or --quick for a smoke test"
             )
         plan = scaled(PLAN, scale, seed)
+        whole, part_kept = kept_out(data) if data is not None else ((), ())
         faces = data / "faces" if data is not None else None
-        sources = Sources(faces, more_faces, teacher)
+        sources = Sources(
+            faces, more_faces, scenes, keep_out=whole, keep_out_part=part_kept, teacher=teacher
+        )
         learning, checking = (gather(sources, part, folder) for part in ("train", "calibration"))
-        folder, told = folder / key(sources), [*sources.told(), *terms]
+        folder, told = folder / key(sources), [*told_of(sources), *terms]
     detector = detector or DETECTOR
     click.echo(str(run(plan, learning, checking, detector, folder, workers, told)))
 

@@ -35,7 +35,11 @@ class LandmarkNet(nn.Module):
 
     def forward(self, face: Tensor) -> Tensor:
         """(n, 3, SIDE, SIDE) BGR, 0 to 1, to offsets from the template, (n, 5, 2) eye distances."""
-        x = torch.relu(self.hidden(self.features(face).flatten(1)))
+        return self.placed(self.features(face))
+
+    def placed(self, maps: Tensor) -> Tensor:
+        """What :attr:`features` gives, to offsets as :meth:`forward` gives them."""
+        x = torch.relu(self.hidden(maps.flatten(1)))
         result: Tensor = self.offsets(x).reshape(-1, 5, 2)
         return result
 

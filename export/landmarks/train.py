@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import torch
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from export.course import Course, Pace
 from export.landmarks.examples import Cuts, Labelled
 from export.landmarks.model import LandmarkNet, LandmarkWidths
 
+NARROWEST = 0.4
+"""Eye distance of a face in the template's, from which on an error is measured in the face's own:
+of a face in profile, whose eyes are nearer to each other, that would count beyond all reason."""
+
 
 @dataclass(frozen=True)
 class LandmarksRecipe:
     """Everything that shapes a training run."""
 
-    steps: int = 8_000
+    steps: int = 14_000
     batch: int = 128
     rate: float = 2e-3
     """Peak learning rate (one cycle, AdamW)."""
     decay: float = 1e-3
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Of the convolutions while they learn; processors that know bfloat16 take half the time."""
     widths: LandmarkWidths = field(default_factory=LandmarkWidths)
     seed: int = 0
 
@@ -50,6 +58,7 @@ def train(
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = LandmarkNet(recipe.widths).to(device)
+    nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
     if start is not None:
         network.load_state_dict(start.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=recipe.decay)
@@ -67,9 +76,23 @@ def train(
     )
     for images, offsets, weights in course.follow(loader):
         network.train()
-        away = network(images.to(device).float() / 255) - offsets.to(device)
-        off = torch.linalg.vector_norm(away, dim=-1).mean(-1)
+        x = (images.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            maps = network.features(x)
+        off = error(network.placed(maps.float()), offsets.to(device))
         weights = weights.to(device, torch.float32)
         loss = (off * weights).sum() / weights.sum()
         course.learn(loss, error=loss.item())
     return network.cpu().eval()
+
+
+def error(placed: Tensor, offsets: Tensor) -> Tensor:
+    """Mean distance of landmarks from where they are, (n,) eye distances of each face.
+
+    Args:
+        placed: (n, 5, 2) offsets from the template, in its eye distances.
+        offsets: likewise, where they are.
+    """
+    apart = offsets[:, 1] - offsets[:, 0] + offsets.new_tensor([1.0, 0.0])
+    eyes = torch.linalg.vector_norm(apart, dim=-1).clamp(min=NARROWEST)
+    return torch.linalg.vector_norm(placed - offsets, dim=-1).mean(-1) / eyes

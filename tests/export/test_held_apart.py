@@ -74,7 +74,7 @@ def test_twins_of_a_test_are_taken_out_of_prepared_sets(
     twins = {name for name in known if name.split("/")[1].startswith("000")}
     assert len(twins) == 2
     monkeypatch.setattr(
-        detector, "_scenes", lambda *_: [_background("train"), _background("calibration")]
+        detector, "labelled_scenes", lambda *_: [_background("train"), _background("calibration")]
     )
     monkeypatch.setattr(detector, "Teacher", lambda _: None)
     found = detector.gather(detector.Sources(prepared, teacher=Path("yunet.onnx")), tmp_path)
@@ -83,17 +83,18 @@ def test_twins_of_a_test_are_taken_out_of_prepared_sets(
     monkeypatch.setattr(material, "Teacher", lambda _: None)
     agreed = consensus.Agreed(np.zeros((5, 2), np.float32), 0.1)
     monkeypatch.setattr(material, "label", lambda group, *_: [agreed] * len(group))
-    groups = material.gather(material.Sources(prepared, (), tmp_path), "train", tmp_path)
+    sources = detector.Sources(prepared, teacher=tmp_path)
+    groups = material.gather(sources, "train", tmp_path)
     assert {each.face.name for each in groups[1]} == known - twins  # type: ignore[attr-defined]
     monkeypatch.setattr(material, "label", lambda group, *_: [None] * len(group))
     with pytest.raises(SourceError, match="calibration part has no face"):
-        material.gather(material.Sources(prepared, (), tmp_path), "calibration", tmp_path)
+        material.gather(sources, "calibration", tmp_path)
 
 
 def test_a_detector_without_anything_to_choose_by_is_refused(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detector, "_scenes", lambda *_: [_background("train")])
+    monkeypatch.setattr(detector, "labelled_scenes", lambda *_: [_background("train")])
     monkeypatch.setattr(detector, "Teacher", lambda _: None)
     with pytest.raises(SourceError, match="calibration part has no pictures without faces"):
         detector.gather(detector.Sources(prepared, teacher=Path("yunet.onnx")), tmp_path)

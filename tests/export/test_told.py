@@ -13,7 +13,7 @@ from export.faces import recipe as detector
 from export.faces import sketches
 from export.faces.composition import Material
 from export.faces.material import Sources, told_of
-from export.landmarks.material import Sources as Faces
+from export.landmarks.material import told_of as told_of_faces
 from export.wake import recipe as wake
 
 
@@ -62,4 +62,4 @@ def test_a_detector_of_own_pictures(tmp_path: Path) -> None:
     prepared = Sources(faces=tmp_path)
     assert "CelebA" in detector._licence(prepared, None)
     assert "celeba" in " ".join(told_of(prepared, material))
-    assert Faces(None, (tmp_path / "family",), tmp_path / "yunet.onnx").told() == ["family"]
+    assert told_of_faces(sources) == ["family", "street"]
