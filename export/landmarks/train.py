@@ -95,4 +95,5 @@ def error(placed: Tensor, offsets: Tensor) -> Tensor:
     """
     apart = offsets[:, 1] - offsets[:, 0] + offsets.new_tensor([1.0, 0.0])
     eyes = torch.linalg.vector_norm(apart, dim=-1).clamp(min=NARROWEST)
-    return torch.linalg.vector_norm(placed - offsets, dim=-1).mean(-1) / eyes
+    off: Tensor = torch.linalg.vector_norm(placed - offsets, dim=-1).mean(-1) / eyes
+    return off
