@@ -24,6 +24,7 @@ SETS = {
     "streets": "held-out streets and rooms with people; YuNet is the reference",
     "empty": "held-out pictures without faces",
 }
+TOGETHER = "together"
 ALLOWED = 1.0
 """False faces in a hundred pictures without faces."""
 WIDTHS = (20, 40, 80, 160, math.inf)
@@ -69,10 +70,10 @@ def facts(system: System, results: Results) -> dict[str, Any]:
 
 
 def _at(results: Results, threshold: float) -> dict[str, Any]:
+    shown = {name: each for name, each in results.items() if name != "empty"}
+    together = Measured([picture for each in shown.values() for picture in each.pictures])
     sets = {}
-    for name, each in results.items():
-        if name == "empty":
-            continue
+    for name, each in (*shown.items(), (TOGETHER, together)):
         sets[name] = {
             **_found(each, threshold),
             "compared": _found(each.compared, threshold),
@@ -126,6 +127,7 @@ def text(measured: Mapping[str, Mapping[str, Any]]) -> str:
             lines += [_line(kind, found) for kind, found in at["sets"].items()]
             lines.append("")
     lines += [f"{name}: {what}" for name, what in SETS.items()]
+    lines.append(f"{TOGETHER}: the faces of all sets")
     lines.append(
         "compared: those alone that are large, near enough to the front, bright and sharp enough "
         "for the door to compare them"

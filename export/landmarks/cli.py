@@ -84,8 +84,8 @@ def landmarks(
 
     \b
     Example:
-        porter-export landmarks --more-faces people/ --teacher face_detection_yunet_2026may.onnx \\
-            --detector models/facedetect.yaml
+        porter-export landmarks --more-faces people/ --scenes pictures/ \\
+            --teacher face_detection_yunet_2026may.onnx --detector models/facedetect.yaml
     """
     torch.set_num_threads(threads)
     folder = work or cache_folder() / "landmarks"
