@@ -87,7 +87,8 @@ def test_a_run_goes_on_from_a_detector_that_ships(trained: Path) -> None:
     assert "learning" not in after["recipe"]
     assert after["sha256"] != before["sha256"]
     recall = [card["figures"]["calibration"]["recall_composed"] for card in (before, after)]
-    assert recall[1] > recall[0] - 0.05, "it does not begin anew: so few steps would find nothing"
+    # Each is chosen a threshold on few drawn pictures: on another processor it falls elsewhere.
+    assert recall[1] > 0.6 * recall[0], "it does not begin anew: so few steps would find nothing"
 
 
 def card_of(folder: Path, out: str) -> Path:
