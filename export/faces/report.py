@@ -25,6 +25,7 @@ SETS = {
     "empty": "held-out pictures without faces",
 }
 TOGETHER = "together"
+"""Name of all sets that show faces, as one."""
 ALLOWED = 1.0
 """False faces in a hundred pictures without faces."""
 WIDTHS = (20, 40, 80, 160, math.inf)

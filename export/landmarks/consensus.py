@@ -27,7 +27,7 @@ Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
 
 LOOKS = 16
-"""At a face that is learnt from: two sets of so many looks agree on places that are 3.2 % of the
+"""At a face that is learnt from: two sets of so many looks agree on places that are 3 % of the
 eye distance apart, which is averaged out over many faces."""
 WIDTHS = (40.0, 140.0)
 """Pixels that the face is wide in a look."""
