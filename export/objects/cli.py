@@ -51,6 +51,26 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--mosaic", default=0.6, show_default=True, help="Share of samples of four pictures.")
 @click.option("--go-on", is_flag=True, help="Train the variants in the work folder further.")
 @click.option("--batch", default=64, show_default=True, help="Samples of a step.")
+@click.option(
+    "--early-side",
+    default=0,
+    show_default=True,
+    help="Pixels of samples in the first six tenths of the time, a multiple of 32, if above 0.",
+)
+@click.option(
+    "--imitated",
+    default=1,
+    show_default=True,
+    help="Of so many samples one is shown to the teacher whose features are imitated.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="bfloat16",
+    show_default=True,
+    help="Of the convolutions; bfloat16 is faster on GPUs, and on processors with AVX-512 BF16 or "
+    "AMX.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of chance.")
 @click.option(
     "--report",
@@ -84,6 +104,9 @@ def objects(
     mosaic: float,
     go_on: bool,
     batch: int,
+    early_side: int,
+    imitated: int,
+    precision: str,
     seed: int,
     report: Path | None,
     convert: Path | None,
@@ -123,8 +146,9 @@ def objects(
     if not sets and set(steps) != {"ship"}:
         raise click.UsageError("give --pictures; or --quick for a smoke test")
     learning = Recipe(
-        minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic)
-    )
+        minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic),
+        early_side=early_side, imitated=imitated, precision=precision,
+    )  # fmt: skip
     told = recipe.told(sets, classifier, teacher)
     plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, sets, told)
     pictures = read(sets, plan.recipe.side) if set(steps) != {"ship"} else None

@@ -66,7 +66,7 @@ def quick(seed: int) -> Plan:
     gentle = Augmentation(mosaic=0.2, smallest=0.8, largest=1.25)
     recipe = Recipe(
         steps=150, batch=8, side=128, rate=6e-3, smoothing=0.95, widths=widths, seed=seed,
-        augmentation=gentle,
+        augmentation=gentle, precision="float32",
     )  # fmt: skip
     return Plan(recipe)
 
@@ -94,7 +94,7 @@ def backbone_of(plan: Plan, work: Path) -> Path | None:
 
 def _warming(plan: Plan) -> Recipe:
     return replace(
-        plan.recipe, minutes=plan.warm_up_minutes, side=WARM_SIDE, augmentation=_gentle(plan)
+        plan.recipe, minutes=plan.warm_up_minutes, side=WARM_SIDE, early_side=0, augmentation=_gentle(plan)
     )
 
 
