@@ -96,7 +96,7 @@ def draw(
     light = _light(n, how, uniform, device)
     shares = [len(each.middle) for each in layouts]
     if device.type == "cpu":
-        shown = zip(layouts, light.split(shares), strict=True)
+        shown = zip(layouts, torch.split(light, shares), strict=True)
         images = torch.cat([paint(pictures, *each, side) for each in shown])
         # Most samples show few objects, and what is compared with each costs time.
         most = max(1, int((scores > 0).sum(1).max()))

@@ -135,6 +135,7 @@ def objects(
     from export.objects import recipe
     from export.objects.augment import Augmentation
     from export.objects.material import read
+    from export.objects.quantise import LOOKED_AT
     from export.objects.train import Recipe
 
     torch.set_num_threads(threads)
@@ -143,7 +144,7 @@ def objects(
     if quick:
         click.echo(str(recipe.run_quick(seed, variants, out, folder / f"quick-{seed}")))
         return
-    if not sets and set(steps) != {"ship"}:
+    if not sets:
         raise click.UsageError("give --pictures; or --quick for a smoke test")
     learning = Recipe(
         minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic),
@@ -151,13 +152,13 @@ def objects(
     )  # fmt: skip
     told = recipe.told(sets, classifier, teacher)
     plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, sets, told)
-    pictures = read(sets, plan.recipe.side) if set(steps) != {"ship"} else None
-    if pictures is not None and "warm-up" in steps:
+    pictures = read(sets, plan.recipe.side, LOOKED_AT if set(steps) == {"ship"} else None)
+    if "warm-up" in steps:
         recipe.warm_backbone(plan, pictures, folder)
-    if pictures is not None and "train" in steps:
+    if "train" in steps:
         recipe.train_variants(plan, pictures, variants, folder)
     if "ship" in steps:
-        click.echo(str(recipe.ship(variants, folder, out, report, terms)))
+        click.echo(str(recipe.ship(variants, folder, out, pictures, report, terms)))
 
 
 @click.command()

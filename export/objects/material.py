@@ -62,18 +62,21 @@ class Pictures(Marks):
         return Marks(*(each[chosen] for each in (self.sizes, self.boxes, self.labels, self.scores)))
 
 
-def read(sets: Sequence[Path], side: int) -> Pictures:
+def read(sets: Sequence[Path], side: int, most: int | None = None) -> Pictures:
     """Read sets of labelled pictures.
 
     Args:
         sets: tars, each with a JSON of the same name beside it (COCO; `score` of a box if it has
             one).
         side: pixels of the square to which pictures are reduced.
+        most: pictures that are read, evenly from all; all of them if None.
 
     Raises:
         SourceError: a set is missing or damaged, or no picture is left.
     """
     pairs = [pair for each in sets for pair in _read_set(each)]
+    if most is not None:
+        pairs = pairs[:: max(1, -(-len(pairs) // most))]
     # Written where they stay: stacked at the end, they would be in memory twice.
     shape = len(pairs), 3, side, side
     images = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
@@ -90,8 +93,8 @@ def read(sets: Sequence[Path], side: int) -> Pictures:
         if target != source:
             images[target] = images[source]
     rest = [each for each in decoded if each is not None]
-    fields = (torch.stack([each[field] for each in rest]) for field in range(4))
-    return Pictures(*fields, images[: len(kept)])
+    sizes, boxes, labels, scores = (torch.stack(each) for each in zip(*rest, strict=True))
+    return Pictures(sizes, boxes, labels, scores, images[: len(kept)])
 
 
 def weights(pictures: Pictures, common: float = 0.1) -> Tensor:

@@ -196,9 +196,7 @@ class SingleGrid(nn.Module):
     def __init__(self, widths: Widths) -> None:
         super().__init__()
         self.backbone = Backbone(widths)
-        self.mix = nn.Sequential(
-            Conv(widths.channels[4], widths.v1, 1), Conv(widths.v1, widths.v1)
-        )
+        self.mix = nn.Sequential(Conv(widths.channels[4], widths.v1, 1), Conv(widths.v1, widths.v1))
         self.out = nn.Conv2d(widths.v1, BOXES * 5 + len(CLASSES), 1)
         assert self.out.bias is not None
         nn.init.normal_(self.out.weight, std=0.01)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import torch
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -26,7 +27,6 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from export.convert import save
-from export.objects.graph import MULTIPLE
 from export.objects.material import Pictures
 
 QUANTISED = ("Conv", "Relu", "Add", "Concat", "Resize")
@@ -72,13 +72,21 @@ def quantise(path: Path, images: Images, described: Mapping[str, Any]) -> None:
         logging.disable(logging.NOTSET)
 
 
-def seen(pictures: Pictures, count: int = LOOKED_AT) -> Images:
-    """Some pictures as the graph takes them, evenly from all."""
-    step = max(1, len(pictures) // count)
-    for place in range(0, len(pictures), step):
-        width, height = (int(each) for each in pictures.sizes[place])
-        rows, columns = (-(-each // MULTIPLE) * MULTIPLE for each in (height, width))
-        yield pictures.images[place : place + 1, :, :rows, :columns].float().numpy()
+def seen(pictures: Pictures, multiple: int | None, count: int = LOOKED_AT) -> Images:
+    """Some pictures, evenly from all, as a graph takes them.
+
+    Args:
+        pictures: stored at the size that the graph is for.
+        multiple: of it; the whole square if None.
+        count: at most.
+    """
+    for place in np.linspace(0, len(pictures) - 1, min(count, len(pictures))).astype(int):
+        image = pictures.images[place : place + 1].float()
+        if multiple is not None:
+            width, height = (int(each) for each in pictures.sizes[place])
+            rows, columns = (-(-each // multiple) * multiple for each in (height, width))
+            image = image[:, :, :rows, :columns]
+        yield image.contiguous(memory_format=torch.contiguous_format).numpy()
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

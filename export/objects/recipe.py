@@ -23,6 +23,7 @@ from export.objects.evaluate import measure, read_marked
 from export.objects.graph import check_parity, export, graph_of
 from export.objects.material import Pictures
 from export.objects.model import Widths
+from export.objects.quantise import quantise, seen
 from export.objects.report import facts
 from export.objects.sketches import draw_pictures
 from export.objects.train import Recipe, load_backbone, load_detector, load_recipe, train, warm_up
@@ -94,7 +95,11 @@ def backbone_of(plan: Plan, work: Path) -> Path | None:
 
 def _warming(plan: Plan) -> Recipe:
     return replace(
-        plan.recipe, minutes=plan.warm_up_minutes, side=WARM_SIDE, early_side=0, augmentation=_gentle(plan)
+        plan.recipe,
+        minutes=plan.warm_up_minutes,
+        side=WARM_SIDE,
+        early_side=0,
+        augmentation=_gentle(plan),
     )
 
 
@@ -122,17 +127,20 @@ def ship(
     variants: Sequence[str],
     work: Path,
     out: Path,
+    pictures: Pictures,
     reported: Path | None = None,
     terms: Sequence[str] = (),
 ) -> Path:
     """Make a model of each variant that was trained; the last is OUT/objects.onnx.
 
-    The others go to the work folder, and their figures into the card of the last.
+    The others go to the work folder, and their figures into the card of the last. The multi-scale
+    variant ships in whole numbers, and the card has its figures before that, too.
 
     Args:
         variants: names of weights in `work`.
         work: folder of VARIANT.pt.
         out: folder of the model.
+        pictures: such as it learnt from: on some it is seen how large its numbers become.
         reported: pictures with people's labels that the card reports on.
         terms: lines for the card: sources of pictures and their terms.
 
@@ -159,11 +167,13 @@ def ship(
                 write_card, path, described, summary=SUMMARY[variant], licence=OWN_TERMS,
                 threshold=THRESHOLD, overlap=OVERLAP,
             )  # fmt: skip
+            if graph.into.multiple is not None:
+                if reported is not None:
+                    measured[f"{variant}_float"] = _figures(describe(), reported)
+                quantise(path, seen(pictures, graph.into.multiple), described)
             card = describe()
             if reported is not None:
-                marked = read_marked(reported)
-                (result,) = measure([open_object_detector(card, [CPU])], marked)
-                measured[variant] = facts(result, marked)
+                measured[variant] = _figures(card, reported)
             learnt = load_recipe(weights)
             card = describe(
                 data=[*_data(learnt), *terms],
@@ -178,8 +188,16 @@ def ship(
 def run_quick(seed: int, variants: Sequence[str], out: Path, work: Path) -> Path:
     """The smoke test: learn drawn shapes and ship; returns the card."""
     plan = quick(seed)
-    train_variants(plan, sketches(plan), variants, work)
-    return ship(variants, work, out)
+    pictures = sketches(plan)
+    train_variants(plan, pictures, variants, work)
+    return ship(variants, work, out, pictures)
+
+
+def _figures(card: Path, reported: Path) -> dict[str, Any]:
+    """What a model reaches on marked pictures."""
+    marked = read_marked(reported)
+    (result,) = measure([open_object_detector(card, [CPU])], marked)
+    return facts(result, marked)
 
 
 def _gentle(plan: Plan) -> Augmentation:
