@@ -50,6 +50,11 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--rate", default=2e-3, show_default=True, help="Peak learning rate.")
 @click.option("--mosaic", default=0.6, show_default=True, help="Share of samples of four pictures.")
 @click.option("--go-on", is_flag=True, help="Train the variants in the work folder further.")
+@click.option(
+    "--start",
+    help="Detector (name, card or file) from which the variant `multi` goes on, such as the one "
+    "that ships.",
+)
 @click.option("--batch", default=64, show_default=True, help="Samples of a step.")
 @click.option(
     "--early-side",
@@ -103,6 +108,7 @@ def objects(
     rate: float,
     mosaic: float,
     go_on: bool,
+    start: str | None,
     batch: int,
     early_side: int,
     imitated: int,
@@ -136,6 +142,7 @@ def objects(
     from export.objects.augment import Augmentation
     from export.objects.material import read
     from export.objects.quantise import LOOKED_AT
+    from export.objects.restore import Start
     from export.objects.train import Recipe
 
     torch.set_num_threads(threads)
@@ -151,7 +158,8 @@ def objects(
         early_side=early_side, imitated=imitated, precision=precision,
     )  # fmt: skip
     told = recipe.told(sets, classifier, teacher)
-    plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, sets, told)
+    before = None if start is None else Start(start)
+    plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, before, sets, told)
     pictures = read(sets, plan.recipe.side, LOOKED_AT if set(steps) == {"ship"} else None)
     if "warm-up" in steps:
         recipe.warm_backbone(plan, pictures, folder)

@@ -25,6 +25,7 @@ from export.objects.material import Pictures
 from export.objects.model import Widths
 from export.objects.quantise import quantise, seen
 from export.objects.report import facts
+from export.objects.restore import Start, restore
 from export.objects.sketches import draw_pictures
 from export.objects.train import Recipe, load_backbone, load_detector, load_recipe, train, warm_up
 from export.objects.yolox import Yolox
@@ -55,6 +56,8 @@ class Plan:
     """A YOLOX whose features the multi-scale variant imitates; none if None."""
     goes_on: bool = False
     """Whether variants begin with the weights that they have, not anew."""
+    start: Start | None = None
+    """A detector that ships, with which the multi-scale variant begins."""
     sets: tuple[Path, ...] = ()
     """Where the pictures lie."""
     data: tuple[str, ...] = (DRAWN,)
@@ -113,10 +116,14 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
     for variant in variants:
         backbone = load_backbone(warmed) if warmed is not None and warmed.exists() else None
         trained = work / f"{variant}.pt"
-        goes_on = plan.goes_on and trained.exists()
-        start = load_detector(trained) if goes_on else None
-        before = load_recipe(trained) if goes_on else None
-        recipe = replace(plan.recipe, variant=variant, before=before, data=plan.data)
+        recipe = replace(plan.recipe, variant=variant, data=plan.data)
+        start = None
+        if plan.goes_on and trained.exists():
+            start = load_detector(trained)
+            recipe = replace(recipe, before=load_recipe(trained))
+        elif plan.start is not None and variant == "multi":
+            start = restore(plan.start, pictures)
+            recipe = replace(recipe, before=plan.start.recipe, widths=plan.start.widths)
         if variant == "v1":
             recipe = replace(recipe, augmentation=_gentle(plan))
         click.echo(f"{variant}: {len(pictures)} pictures", err=True)

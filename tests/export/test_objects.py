@@ -45,7 +45,9 @@ from export.objects.multi_loss import assign, multi_loss
 from export.objects.paint import paint
 from export.objects.quantise import quantise, seen
 from export.objects.recipe import quick, ship, sketches, train_variants
+from export.objects.restore import Start, restore
 from export.objects.sketches import SHAPES, draw_pictures
+from export.objects.train import load_detector
 from export.objects.v1_loss import COORD, NOOBJ, v1_loss
 from tests.faces import write_picture
 from tests.models import build_model
@@ -425,6 +427,38 @@ def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> 
     assert card["recipe"]["before"]["rate"] == plan.recipe.rate
     assert card["recipe"]["before"]["before"] is None
     assert card["data"] == ["pictures of a street", "drawn shapes: a smoke test, not a model"]
+
+
+def test_a_detector_that_ships_learns_on(tmp_path: Path) -> None:
+    few, pictures = quick(0), draw_pictures(48, 128, 3)
+    plan = replace(few, recipe=replace(few.recipe, steps=8), data=("pictures of a street",))
+    train_variants(plan, pictures, ["multi"], tmp_path / "work")
+    card = ship(["multi"], tmp_path / "work", tmp_path / "models", pictures)
+
+    start = Start(card)
+    network, before = restore(start, pictures), load_detector(tmp_path / "work/multi.pt")
+    images = pictures.images[:8].float() / 255
+    with torch.no_grad():
+        given, known = network(images), before(images)
+    off = (given - known).abs()
+    # Weights of seven bits: each is off by at most a 128th of its channel's largest.
+    assert float(off[..., 4:].mean()) < 0.1 * float(known[..., 4:].std())
+    assert float(off[..., :4].mean()) < 0.1 * float(known[..., :4].std())
+
+    further = replace(few, recipe=replace(few.recipe, steps=1, rate=1e-5), start=start)
+    train_variants(further, pictures, ["multi"], tmp_path / "further")
+    told = yaml.safe_load(
+        ship(["multi"], tmp_path / "further", tmp_path / "m2", pictures).read_text()
+    )
+    assert told["data"][0] == "pictures of a street"
+    assert told["recipe"]["before"]["steps"] == 8
+
+
+def test_what_cannot_be_gone_on_from_is_refused_with_its_reason(tmp_path: Path) -> None:
+    source = yolox(tmp_path / "nano.onnx")
+    card = convert_yolox(source, tmp_path / "m", "nano")
+    with pytest.raises(ModelError, match=r"nano.yaml: recipe.widths: missing; go on from a model"):
+        Start(card)
 
 
 @pytest.fixture
