@@ -51,6 +51,14 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--mosaic", default=0.6, show_default=True, help="Share of samples of four pictures.")
 @click.option("--go-on", is_flag=True, help="Train the variants in the work folder further.")
 @click.option(
+    "--network",
+    type=click.Choice(["separable", "plain"]),
+    default="separable",
+    show_default=True,
+    help="Kind of convolutions. separable: fewest product-sums, in floating point; plain: nearly "
+    "three times as many, in whole numbers of eight bits, where processors multiply those fast.",
+)
+@click.option(
     "--start",
     help="Detector (name, card or file) from which the variant `multi` goes on, such as the one "
     "that ships.",
@@ -108,6 +116,7 @@ def objects(
     rate: float,
     mosaic: float,
     go_on: bool,
+    network: str,
     start: str | None,
     batch: int,
     early_side: int,
@@ -141,6 +150,7 @@ def objects(
     from export.objects import recipe
     from export.objects.augment import Augmentation
     from export.objects.material import read
+    from export.objects.model import KINDS
     from export.objects.quantise import LOOKED_AT
     from export.objects.restore import Start
     from export.objects.train import Recipe
@@ -149,13 +159,14 @@ def objects(
     folder = work or cache_folder() / "objects"
     out = out_folder(out, folder, quick=quick)
     if quick:
-        click.echo(str(recipe.run_quick(seed, variants, out, folder / f"quick-{seed}")))
+        click.echo(str(recipe.run_quick(seed, variants, out, folder / f"quick-{seed}", network)))
         return
     if not sets:
         raise click.UsageError("give --pictures; or --quick for a smoke test")
     learning = Recipe(
         minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic),
         early_side=early_side, imitated=imitated, precision=precision,
+        widths=KINDS[network],
     )  # fmt: skip
     told = recipe.told(sets, classifier, teacher)
     before = None if start is None else Start(start)

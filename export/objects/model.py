@@ -1,9 +1,11 @@
 """The detectors: one backbone, and two heads for it.
 
-The backbone halves the picture five times. After a light stem it is made of plain 3 x 3 and 1 x 1
-convolutions, half of whose channels pass each stage by (CSPNet, arXiv:1911.11929): in whole numbers
-of eight bits, as the network ships, a product-sum of theirs costs a processor a third to a quarter
-of one in floating point, where depthwise convolutions gain nothing.
+The backbone halves the picture five times, and comes in two kinds. `separable` is for floating
+point: inverted residuals (MobileNetV2, arXiv:1801.04381) have the fewest product-sums, and where
+maps are small, kernels are 5 x 5. `plain` is for whole numbers of eight bits: behind the same stem
+it has 3 x 3 and 1 x 1 convolutions, half of whose channels pass each stage by (CSPNet,
+arXiv:1911.11929). A product-sum of theirs then costs a processor a third to a quarter of one in
+floating point, where depthwise convolutions gain nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +28,21 @@ BOXES = 2
 class Widths:
     """How wide and deep a network is."""
 
-    channels: tuple[int, int, int, int, int] = (16, 32, 64, 128, 256)
-    """At strides 2, 4, 8, 16 and 32."""
-    blocks: tuple[int, int, int] = (2, 3, 2)
-    """Residuals at strides 8, 16 and 32."""
-    pyramid: int = 64
+    channels: tuple[int, int, int, int, int] = (16, 32, 48, 96, 160)
+    """At strides 2, 4, 8, 16 and 32. Multiples of 16 fill the registers of AVX-512."""
+    blocks: tuple[int, int, int] = (1, 2, 1)
+    """Residuals at strides 8, 16 and 32; of separable ones, after the one that halves."""
+    pyramid: int = 48
     v1: int = 256
     """Channels before the output of the v1 head."""
+    kind: str = "separable"
+    """Of the convolutions: `separable` or `plain`."""
+
+
+PLAIN = Widths((16, 32, 64, 128, 256), (2, 3, 2), 64, 256, "plain")
+"""Of a plain network: in whole numbers as fast as the other in floating point."""
+KINDS = {"separable": Widths(), "plain": PLAIN}
+"""Widths of networks by their kinds."""
 
 
 class Conv(nn.Module):
@@ -62,10 +72,31 @@ class Conv(nn.Module):
 class Separable(nn.Sequential):
     """A depthwise convolution and a pointwise one."""
 
-    def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, size: int = 5, stride: int = 1) -> None:
         super().__init__(
             Conv(inputs, inputs, size, stride, groups=inputs, linear=True), Conv(inputs, outputs, 1)
         )
+
+
+class Inverted(nn.Module):
+    """Out to `widening` times the channels, depthwise there, and back; added where shapes allow."""
+
+    def __init__(
+        self, inputs: int, outputs: int, widening: int, size: int, stride: int = 1
+    ) -> None:
+        super().__init__()
+        inner = inputs * widening
+        self.residual = nn.Sequential(
+            Conv(inputs, inner, 1),
+            Conv(inner, inner, size, stride, groups=inner),
+            Conv(inner, outputs, 1, linear=True),
+        )
+        self._adds = inputs == outputs and stride == 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs, h, w) to (n, outputs, h / stride, w / stride)."""
+        y: Tensor = self.residual(x)
+        return x + y if self._adds else y
 
 
 class Residual(nn.Module):
@@ -107,15 +138,36 @@ class Backbone(nn.Module):
         c2, c4, c8, c16, c32 = widths.channels
         n8, n16, n32 = widths.blocks
         self.stem = nn.Sequential(Conv(3, c2, 3, 2), Separable(c2, c4, 3, 2))
-        self.at8 = nn.Sequential(Conv(c4, c8, 3, 2), Partial(c8, n8))
-        self.at16 = nn.Sequential(Conv(c8, c16, 3, 2), Partial(c16, n16))
-        self.at32 = nn.Sequential(Conv(c16, c32, 3, 2), Partial(c32, n32))
+        plain = widths.kind == "plain"
+        self.at8 = _plain(c4, c8, n8) if plain else _inverted(c4, c8, 2, 3, n8)
+        self.at16 = _plain(c8, c16, n16) if plain else _inverted(c8, c16, 3, 5, n16)
+        self.at32 = _plain(c16, c32, n32) if plain else _inverted(c16, c32, 4, 5, n32)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, 3, h, w), BGR in 0 to 1, to features of (h / 8, w / 8) and so on."""
         at8 = self.at8(self.stem(x))
         at16 = self.at16(at8)
         return at8, at16, self.at32(at16)
+
+
+def _inverted(inputs: int, outputs: int, widening: int, size: int, count: int) -> nn.Sequential:
+    """One residual that halves the map, and `count` more."""
+    return nn.Sequential(
+        Inverted(inputs, outputs, widening, size, 2),
+        *(Inverted(outputs, outputs, 3, size) for _ in range(count)),
+    )
+
+
+def _plain(inputs: int, outputs: int, count: int) -> nn.Sequential:
+    """A convolution that halves the map, and `count` residuals for half of its channels."""
+    return nn.Sequential(Conv(inputs, outputs, 3, 2), Partial(outputs, count))
+
+
+def _mixing(widths: Widths, channels: int, stride: int = 1) -> nn.Module:
+    """A convolution of all that is there, over places and channels."""
+    if widths.kind == "plain":
+        return Conv(channels, channels, 3, stride)
+    return Separable(channels, channels, 5, stride)
 
 
 class Pyramid(nn.Module):
@@ -126,9 +178,9 @@ class Pyramid(nn.Module):
         _, _, c8, c16, c32 = widths.channels
         p = widths.pyramid
         self.enter = nn.ModuleList([Conv(c, p, 1) for c in (c8, c16, c32)])
-        self.down_to_16, self.down_to_8 = Conv(p, p), Conv(p, p)
-        self.halve_8, self.halve_16 = Conv(p, p, 3, 2), Conv(p, p, 3, 2)
-        self.up_to_16, self.up_to_32 = Conv(p, p), Conv(p, p)
+        self.down_to_16, self.down_to_8 = _mixing(widths, p), _mixing(widths, p)
+        self.halve_8, self.halve_16 = _mixing(widths, p, 2), _mixing(widths, p, 2)
+        self.up_to_16, self.up_to_32 = _mixing(widths, p), _mixing(widths, p)
 
     def forward(self, at8: Tensor, at16: Tensor, at32: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Three maps of features to three of `pyramid` channels, of the same sizes."""
@@ -144,16 +196,17 @@ class MultiScale(nn.Module):
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
+        self.plain = widths.kind == "plain"
         self.backbone = Backbone(widths)
         self.pyramid = Pyramid(widths)
         p = widths.pyramid
-        self.mix = nn.ModuleList([Conv(p, p) for _ in STRIDES])
+        self.mix = nn.ModuleList([_mixing(widths, p) for _ in STRIDES])
         self.out = nn.ModuleList([nn.Conv2d(p, 4 + len(CLASSES), 1) for _ in STRIDES])
         for out in self.out:
             assert isinstance(out, nn.Conv2d)
             assert out.bias is not None
             nn.init.normal_(out.weight, std=0.01)
-            nn.init.constant_(out.bias[:4], 0.3)
+            nn.init.constant_(out.bias[:4], 1.0)
             nn.init.constant_(out.bias[4:], -4.6)  # a hundredth: most cells see nothing
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -170,7 +223,8 @@ class MultiScale(nn.Module):
             ],
             2,
         ).transpose(1, 2)
-        return torch.cat([_positive(codes[..., :4]), codes[..., 4:]], 2)
+        reach = _positive if self.plain else F.softplus
+        return torch.cat([reach(codes[..., :4]), codes[..., 4:]], 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures to codes.
@@ -196,7 +250,7 @@ class SingleGrid(nn.Module):
     def __init__(self, widths: Widths) -> None:
         super().__init__()
         self.backbone = Backbone(widths)
-        self.mix = nn.Sequential(Conv(widths.channels[4], widths.v1, 1), Conv(widths.v1, widths.v1))
+        self.mix = nn.Sequential(Conv(widths.channels[4], widths.v1, 1), _mixing(widths, widths.v1))
         self.out = nn.Conv2d(widths.v1, BOXES * 5 + len(CLASSES), 1)
         assert self.out.bias is not None
         nn.init.normal_(self.out.weight, std=0.01)

@@ -1,4 +1,4 @@
-"""A detector's graph in whole numbers of eight bits, as processors multiply them fastest.
+"""A plain detector's graph in whole numbers of eight bits, as processors multiply them fastest.
 
 Values become multiples of a step: each activation has one step for all its channels, found from
 what it was on pictures (activations 0 to 255), and the weights have one for every channel that they
@@ -77,7 +77,7 @@ def seen(pictures: Pictures, multiple: int | None, count: int = LOOKED_AT) -> Im
 
     Args:
         pictures: stored at the size that the graph is for.
-        multiple: of it; the whole square if None.
+        multiple: of pixels that the sides of its input are; the whole square if None.
         count: at most.
     """
     for place in np.linspace(0, len(pictures) - 1, min(count, len(pictures))).astype(int):

@@ -20,9 +20,9 @@ from export.keys import key
 from export.objects.augment import Augmentation
 from export.objects.convert import write_card
 from export.objects.evaluate import measure, read_marked
-from export.objects.graph import check_parity, export, graph_of
+from export.objects.graph import MULTIPLE, check_parity, export, graph_of
 from export.objects.material import Pictures
-from export.objects.model import Widths
+from export.objects.model import MultiScale, Widths
 from export.objects.quantise import quantise, seen
 from export.objects.report import facts
 from export.objects.restore import Start, restore
@@ -64,9 +64,9 @@ class Plan:
     """What is learnt from, for the card."""
 
 
-def quick(seed: int) -> Plan:
+def quick(seed: int, kind: str = "separable") -> Plan:
     """A run of some twenty seconds that learns drawn shapes."""
-    widths = Widths(channels=(8, 16, 16, 24, 32), blocks=(1, 1, 1), pyramid=16, v1=32)
+    widths = Widths((8, 16, 16, 24, 32), (1, 1, 1), 16, 32, kind)
     gentle = Augmentation(mosaic=0.2, smallest=0.8, largest=1.25)
     recipe = Recipe(
         steps=150, batch=8, side=128, rate=6e-3, smoothing=0.95, widths=widths, seed=seed,
@@ -140,8 +140,8 @@ def ship(
 ) -> Path:
     """Make a model of each variant that was trained; the last is OUT/objects.onnx.
 
-    The others go to the work folder, and their figures into the card of the last. The multi-scale
-    variant ships in whole numbers, and the card has its figures before that, too.
+    The others go to the work folder, and their figures into the card of the last. A plain network
+    of several scales ships in whole numbers, and the card has its figures before that, too.
 
     Args:
         variants: names of weights in `work`.
@@ -167,17 +167,18 @@ def ship(
             raise ModelError(f"{weights}: missing; train {variant} first")
         with publishing(folder) as made:
             path = made / f"{NAME if last else f'{NAME}-{variant}'}.onnx"
-            graph = graph_of(load_detector(weights))
+            network = load_detector(weights)
+            graph = graph_of(network)
             described = export(graph, path, path.stem, VERSION)
             parity = check_parity(graph, path)
             describe = partial(
                 write_card, path, described, summary=SUMMARY[variant], licence=OWN_TERMS,
                 threshold=THRESHOLD, overlap=OVERLAP,
             )  # fmt: skip
-            if graph.into.multiple is not None:
+            if isinstance(network, MultiScale) and network.plain:
                 if reported is not None:
                     measured[f"{variant}_float"] = _figures(describe(), reported)
-                quantise(path, seen(pictures, graph.into.multiple), described)
+                quantise(path, seen(pictures, MULTIPLE), described)
             card = describe()
             if reported is not None:
                 measured[variant] = _figures(card, reported)
@@ -192,9 +193,9 @@ def ship(
     return card
 
 
-def run_quick(seed: int, variants: Sequence[str], out: Path, work: Path) -> Path:
+def run_quick(seed: int, variants: Sequence[str], out: Path, work: Path, kind: str) -> Path:
     """The smoke test: learn drawn shapes and ship; returns the card."""
-    plan = quick(seed)
+    plan = quick(seed, kind)
     pictures = sketches(plan)
     train_variants(plan, pictures, variants, work)
     return ship(variants, work, out, pictures)

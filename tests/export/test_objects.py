@@ -207,12 +207,13 @@ def test_rare_classes_are_drawn_more_often() -> None:
     assert frequency[55] == 0.5
 
 
+@pytest.mark.parametrize("convolutions", ["separable", "plain"])
 @pytest.mark.parametrize("kind", [MultiScale, SingleGrid])
 def test_the_file_gives_the_networks_numbers(
-    kind: type[MultiScale] | type[SingleGrid], tmp_path: Path
+    kind: type[MultiScale] | type[SingleGrid], convolutions: str, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    network = kind(SMALL)
+    network = kind(replace(SMALL, kind=convolutions))
     for each in network.modules():
         if isinstance(each, torch.nn.BatchNorm2d):
             assert each.running_mean is not None
@@ -232,7 +233,7 @@ def test_the_file_gives_the_networks_numbers(
 
 def test_whole_numbers_find_what_the_network_finds(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = MultiScale(Widths(channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1), pyramid=16, v1=8))
+    network = MultiScale(Widths((8, 8, 16, 16, 16), (1, 1, 1), 16, 8, "plain"))
     for each in network.modules():
         if isinstance(each, torch.nn.BatchNorm2d):
             each.weight.data.uniform_(0.5, 2)
@@ -350,6 +351,29 @@ def test_labelled_pictures_are_read_as_they_were_written(tmp_path: Path) -> None
         assert found.images[number, :, 56, 16 * (number + 1) + 8].tolist() == pytest.approx(
             COLOURS["dog"], abs=25
         )
+    some = read([tmp_path / "set.tar"], 160, 2)
+    assert (some.images == found.images[::2]).all()
+
+
+def test_a_picture_that_cannot_be_decoded_is_left_out(tmp_path: Path) -> None:
+    names = ["0.png", "1.png", "2.png"]
+    with tarfile.open(tmp_path / "set.tar", "w") as tar:
+        for number, name in enumerate(names):
+            picture = write_picture(tmp_path / name, np.full((40, 60, 3), 80 * number, np.uint8))
+            if number == 1:
+                picture.write_bytes(b"no picture")
+            tar.add(picture, name)
+    described = {
+        "images": [
+            {"id": n, "file_name": name, "width": 60, "height": 40} for n, name in enumerate(names)
+        ],
+        "categories": [{"id": 1, "name": "dog"}],
+        "annotations": [{"image_id": n, "category_id": 1, "bbox": [n, 0, 9, 9]} for n in range(3)],
+    }
+    (tmp_path / "set.json").write_text(json.dumps(described))
+    found = read([tmp_path / "set.tar"], 64)
+    assert found.images[:, 0, 20, 30].tolist() == [0, 160]
+    assert found.boxes[:, 0, 0].tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("damage", ["no json", "bad json", "cut tar"])
@@ -398,10 +422,12 @@ def test_help_of_the_evaluation_names_the_files_that_are_written() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["separable", "plain"])
 def test_a_quick_run_learns_drawn_shapes(
-    tmp_path: Path, quick_check: Callable[[Path], float]
+    kind: str, tmp_path: Path, quick_check: Callable[[Path], float]
 ) -> None:
-    arguments = ["objects", "--quick", "--out", f"{tmp_path}/m", "--work", f"{tmp_path}/w"]
+    folders = ["--out", f"{tmp_path}/m", "--work", f"{tmp_path}/w"]
+    arguments = ["objects", "--quick", "--network", kind, *folders]
     done = CliRunner().invoke(cli, [*arguments, "--threads", "1"])
     assert done.exit_code == 0, done.output
     assert quick_check(tmp_path / "m/objects.yaml") > 0.25
@@ -429,8 +455,9 @@ def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> 
     assert card["data"] == ["pictures of a street", "drawn shapes: a smoke test, not a model"]
 
 
-def test_a_detector_that_ships_learns_on(tmp_path: Path) -> None:
-    few, pictures = quick(0), draw_pictures(48, 128, 3)
+@pytest.mark.parametrize("kind", ["separable", "plain"])
+def test_a_detector_that_ships_learns_on(kind: str, tmp_path: Path) -> None:
+    few, pictures = quick(0, kind), draw_pictures(48, 128, 3)
     plan = replace(few, recipe=replace(few.recipe, steps=8), data=("pictures of a street",))
     train_variants(plan, pictures, ["multi"], tmp_path / "work")
     card = ship(["multi"], tmp_path / "work", tmp_path / "models", pictures)
@@ -445,6 +472,7 @@ def test_a_detector_that_ships_learns_on(tmp_path: Path) -> None:
     assert float(off[..., 4:].mean()) < 0.1 * float(known[..., 4:].std())
     assert float(off[..., :4].mean()) < 0.1 * float(known[..., :4].std())
 
+    assert start.widths == few.recipe.widths
     further = replace(few, recipe=replace(few.recipe, steps=1, rate=1e-5), start=start)
     train_variants(further, pictures, ["multi"], tmp_path / "further")
     told = yaml.safe_load(
