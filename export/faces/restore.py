@@ -6,16 +6,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import onnx
 import torch
 import yaml
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from daemon.cards import check_files, find_card, read_card
 from daemon.errors import ModelError
 from daemon.vision.cards import DetectorCard
 from export.faces.model import Detector, Unit, Widths
+from export.unfuse import norm_by_output, weights_of
 
 PREFIX = "detector."
 """Of the names of weights in a file."""
@@ -63,10 +62,6 @@ class Start:
 def restore(path: Path, widths: Widths, images: Tensor) -> Detector:
     """The network of a file that :func:`export.faces.graph.export` wrote.
 
-    The file holds convolutions with the batch norms taken in. Each gets a norm again, with the mean
-    and variance that its output has over some pictures, and the scale and shift that undo them: the
-    network gives what the file gives, and learns on as if it had never been exported.
-
     Args:
         path: the ONNX file.
         widths: of its network.
@@ -77,50 +72,20 @@ def restore(path: Path, widths: Widths, images: Tensor) -> Detector:
     """
     shipped, network = Detector(widths).eval().fuse(), Detector(widths)
     try:
-        shipped.load_state_dict(_weights(path))
+        shipped.load_state_dict(weights_of(path, PREFIX))
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise ModelError(f"{path}: not a face detector of these widths: {reason}") from None
     with torch.no_grad():
         shipped.first.weight *= 255
     for given, unit in zip(_units(shipped), _units(network), strict=True):
-        _norm_by_output(given.conv, unit)
+        assert isinstance(unit.norm, nn.BatchNorm2d)
+        norm_by_output(given.conv, unit.conv, unit.norm)
     with torch.no_grad():
         shipped(images)
     network.heads.load_state_dict(shipped.heads.state_dict())
     return network.eval()
 
 
-def _weights(path: Path) -> dict[str, Tensor]:
-    try:
-        stored = onnx.load(path).graph.initializer
-    except Exception as error:
-        raise ModelError(f"{path}: not readable as ONNX: {error}") from None
-    return {
-        each.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(each).copy())
-        for each in stored
-        if each.name.startswith(PREFIX)
-    }
-
-
 def _units(network: nn.Module) -> list[Unit]:
     return [each for each in network.modules() if isinstance(each, Unit)]
-
-
-def _norm_by_output(given: nn.Conv2d, unit: Unit) -> None:
-    """When the convolution of a file runs, let a unit do the same with a norm of its own."""
-    norm = unit.norm
-    assert given.bias is not None
-    assert isinstance(norm, nn.BatchNorm2d)
-    bias = given.bias
-
-    def measured(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        unit.conv.weight.copy_(given.weight)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        norm.running_mean.copy_(output.mean((0, 2, 3)) - bias)
-        norm.running_var.copy_(output.var((0, 2, 3)))
-        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
-        norm.bias.copy_(output.mean((0, 2, 3)))
-
-    given.register_forward_hook(measured)

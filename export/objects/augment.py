@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from export.objects.material import GREY, Pictures
+from export.objects.material import GREY, Marks, Pictures
+from export.objects.paint import Layout, paint
 
 KEPT_SHARE = 0.3
 """A box of which less is left after cutting counts no longer."""
@@ -90,8 +91,19 @@ def draw(
     if four < n:
         middle = torch.full((n - four, 2), float(side), device=device)
         parts.append(_compose(pictures, chosen[four:, :1], middle, side, how, uniform))
-    images, boxes, labels, scores = (torch.cat(each) for each in zip(*parts, strict=True))
-    return Batch(_light(images, how, uniform), boxes, labels, scores)
+    layouts, *fields = zip(*parts, strict=True)
+    boxes, labels, scores = (torch.cat(each) for each in fields)
+    light = _light(n, how, uniform, device)
+    shares = [len(each.middle) for each in layouts]
+    if device.type == "cpu":
+        shown = zip(layouts, torch.split(light, shares), strict=True)
+        images = torch.cat([paint(pictures, *each, side) for each in shown])
+        # Most samples show few objects, and what is compared with each costs time.
+        most = max(1, int((scores > 0).sum(1).max()))
+        boxes, labels, scores = boxes[:, :most], labels[:, :most], scores[:, :most]
+    else:
+        images = _lit(torch.cat([_sample(pictures, each, side) for each in layouts]), light)
+    return Batch(images, boxes, labels, scores)
 
 
 def _compose(
@@ -101,7 +113,7 @@ def _compose(
     side: int,
     how: Augmentation,
     uniform: Uniform,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Layout, Tensor, Tensor, Tensor]:
     """Samples of one field or of four.
 
     Args:
@@ -113,11 +125,10 @@ def _compose(
         uniform: chance.
 
     Returns:
-        Images (n, 3, side, side) less grey, boxes (n, m, 4), labels and scores (n, m).
+        Where pictures lie, boxes (n, m, 4), labels and scores (n, m).
     """
     n, fields = chosen.shape
-    flat = pictures.part(chosen.flatten())
-    across = 2 if fields == 4 else 1
+    flat = pictures.marks(chosen.flatten())
     field = torch.arange(fields, device=chosen.device)
     # Whether a field lies right of and below the middle: (fields, 2), for x and y.
     beyond = torch.stack([field % 2, field // 2], 1).bool()
@@ -134,46 +145,29 @@ def _compose(
     else:
         corner = torch.where(beyond.repeat(n, 1), start, end - size)
     mirrored = uniform(0, 1, n * fields) < 0.5
-    images = _sample(flat.images, flat.sizes, corner, scale, mirrored, middle, side, across)
     boxes, scores = _cut(flat, corner, scale, mirrored, start, end)
     best, order = scores.view(n, -1).sort(1, descending=True)
     order = order[:, :MOST_BOXES]
     return (
-        images,
+        Layout(chosen, corner, scale, mirrored, middle),
         boxes.view(n, -1, 4).gather(1, order[..., None].expand(-1, -1, 4)),
         flat.labels.view(n, -1).gather(1, order),
         best[:, :MOST_BOXES],
     )
 
 
-def _sample(
-    images: Tensor,
-    sizes: Tensor,
-    corner: Tensor,
-    scale: Tensor,
-    mirrored: Tensor,
-    middle: Tensor,
-    side: int,
-    across: int,
-) -> Tensor:
-    """Pictures drawn with their corners at their places, each in its field.
-
-    Args:
-        images: (n * fields, 3, stored, stored).
-        sizes: (n * fields, 2) of the pictures in them.
-        corner: (n * fields, 2) in pixels of the sample.
-        scale: (n * fields,) pixels of the sample for one of the picture.
-        mirrored: (n * fields,).
-        middle: (n, 2) where fields meet.
-        side: of the samples.
-        across: fields in a row, 1 or 2.
+def _sample(pictures: Pictures, layout: Layout, side: int) -> Tensor:
+    """Pictures drawn with their corners at their places, each in its field, all at once.
 
     Returns:
-        (n, 3, side, side) less grey, 0 where no picture is.
+        (n, 3, side, side), 0 to 255, grey where no picture is.
     """
+    across, middle, sizes = layout.across, layout.middle, pictures.sizes[layout.chosen.flatten()]
+    corner, scale, mirrored = layout.corner, layout.scale, layout.mirrored
+    images = pictures.images[layout.chosen.flatten()]
     n, stored = len(middle), images.shape[-1]
     # The pictures of a sample side by side, so that one look-up draws them all.
-    sheet = images.view(n, across, across, 3, stored, stored).permute(0, 3, 1, 4, 2, 5)
+    sheet = images.reshape(n, across, across, 3, stored, stored).permute(0, 3, 1, 4, 2, 5)
     sheet = sheet.reshape(n, 3, across * stored, across * stored).float() - GREY
     places = torch.arange(side, device=images.device) + 0.5
     # Source x and y of every column and row, for each field: (n, across, across, side).
@@ -197,7 +191,7 @@ def _sample(
     x, y = _of_fields(from_x, field, 2), _of_fields(from_y, field, 3)
     seen = _of_fields(seen_x, field, 2) & _of_fields(seen_y, field, 3)
     grid = torch.stack([x, y], -1) * (2 / (across * stored)) - 1
-    return F.grid_sample(sheet, grid, "bilinear", "zeros", False) * seen[:, None]
+    return F.grid_sample(sheet, grid, "bilinear", "zeros", False) * seen[:, None] + GREY
 
 
 def _of_fields(values: Tensor, field: Tensor, repeated: int) -> Tensor:
@@ -217,7 +211,7 @@ def _of_fields(values: Tensor, field: Tensor, repeated: int) -> Tensor:
 
 
 def _cut(
-    part: Pictures, corner: Tensor, scale: Tensor, mirrored: Tensor, start: Tensor, end: Tensor
+    part: Marks, corner: Tensor, scale: Tensor, mirrored: Tensor, start: Tensor, end: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Boxes of a field in pixels of the sample, and their scores, 0 where too little is left."""
     boxes = part.boxes
@@ -235,14 +229,20 @@ def _cut(
     return cut, torch.where(stays, part.scores, torch.zeros_like(part.scores))
 
 
-def _light(images: Tensor, how: Augmentation, uniform: Uniform) -> Tensor:
-    """Pixels from -114 to 141 to BGR in 0 to 1, in another light."""
-    n, amount = len(images), how.light
-    grey = images.mean(1, keepdim=True)
-    colour = uniform(1 - 2 * amount, 1 + 2 * amount, n, 1, 1, 1)
-    colour = torch.where(uniform(0, 1, n, 1, 1, 1) < how.grey, torch.zeros_like(colour), colour)
-    tint = uniform(1 - amount / 4, 1 + amount / 4, n, 3, 1, 1)
-    contrast = uniform(1 - amount, 1 + amount, n, 1, 1, 1)
-    lift = uniform(-127.5 * amount, 127.5 * amount, n, 1, 1, 1)
-    changed = (grey + (images - grey) * colour) * tint * contrast + lift
-    return ((changed + GREY) / 255).clamp(0, 1)
+def _light(n: int, how: Augmentation, uniform: Uniform, device: torch.device) -> Tensor:
+    """Other light: (n, 3, 4), by which BGR of 0 to 255, and 1, are multiplied."""
+    amount = how.light
+    colour = uniform(1 - 2 * amount, 1 + 2 * amount, n, 1, 1)
+    colour = torch.where(uniform(0, 1, n, 1, 1) < how.grey, torch.zeros_like(colour), colour)
+    tint = uniform(1 - amount / 4, 1 + amount / 4, n, 3, 1)
+    contrast = uniform(1 - amount, 1 + amount, n, 1, 1)
+    lift = uniform(-127.5 * amount, 127.5 * amount, n, 1, 1)
+    each = colour * torch.eye(3, device=device) + (1 - colour) / 3
+    mixed = each * tint * contrast
+    return torch.cat([mixed, GREY + lift - GREY * mixed.sum(2, keepdim=True)], 2)
+
+
+def _lit(images: Tensor, light: Tensor) -> Tensor:
+    """Pixels (n, 3, side, side) from 0 to 255 to BGR in 0 to 1, in that light."""
+    changed = torch.baddbmm(light[..., 3:], light[..., :3], images.flatten(2))
+    return (changed.view_as(images) / 255).clamp(0, 1)

@@ -50,7 +50,40 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--rate", default=2e-3, show_default=True, help="Peak learning rate.")
 @click.option("--mosaic", default=0.6, show_default=True, help="Share of samples of four pictures.")
 @click.option("--go-on", is_flag=True, help="Train the variants in the work folder further.")
+@click.option(
+    "--network",
+    type=click.Choice(["separable", "plain"]),
+    default="separable",
+    show_default=True,
+    help="Kind of convolutions. separable: fewest product-sums, in floating point; plain: nearly "
+    "three times as many, in whole numbers of eight bits, where processors multiply those fast.",
+)
+@click.option(
+    "--start",
+    help="Detector (name, card or file) from which the variant `multi` goes on, such as the one "
+    "that ships.",
+)
 @click.option("--batch", default=64, show_default=True, help="Samples of a step.")
+@click.option(
+    "--early-side",
+    default=0,
+    show_default=True,
+    help="Pixels of samples in the first six tenths of the time, a multiple of 32, if above 0.",
+)
+@click.option(
+    "--imitated",
+    default=1,
+    show_default=True,
+    help="Of so many samples one is shown to the teacher whose features are imitated.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="bfloat16",
+    show_default=True,
+    help="Of the convolutions; bfloat16 is faster on GPUs, and on processors with AVX-512 BF16 or "
+    "AMX.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of chance.")
 @click.option(
     "--report",
@@ -83,7 +116,12 @@ def objects(
     rate: float,
     mosaic: float,
     go_on: bool,
+    network: str,
+    start: str | None,
     batch: int,
+    early_side: int,
+    imitated: int,
+    precision: str,
     seed: int,
     report: Path | None,
     convert: Path | None,
@@ -112,28 +150,34 @@ def objects(
     from export.objects import recipe
     from export.objects.augment import Augmentation
     from export.objects.material import read
+    from export.objects.model import KINDS
+    from export.objects.quantise import LOOKED_AT
+    from export.objects.restore import Start
     from export.objects.train import Recipe
 
     torch.set_num_threads(threads)
     folder = work or cache_folder() / "objects"
     out = out_folder(out, folder, quick=quick)
     if quick:
-        click.echo(str(recipe.run_quick(seed, variants, out, folder / f"quick-{seed}")))
+        click.echo(str(recipe.run_quick(seed, variants, out, folder / f"quick-{seed}", network)))
         return
-    if not sets and set(steps) != {"ship"}:
+    if not sets:
         raise click.UsageError("give --pictures; or --quick for a smoke test")
     learning = Recipe(
-        minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic)
-    )
+        minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic),
+        early_side=early_side, imitated=imitated, precision=precision,
+        widths=KINDS[network],
+    )  # fmt: skip
     told = recipe.told(sets, classifier, teacher)
-    plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, sets, told)
-    pictures = read(sets, plan.recipe.side) if set(steps) != {"ship"} else None
-    if pictures is not None and "warm-up" in steps:
+    before = None if start is None else Start(start)
+    plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, before, sets, told)
+    pictures = read(sets, plan.recipe.side, LOOKED_AT if set(steps) == {"ship"} else None)
+    if "warm-up" in steps:
         recipe.warm_backbone(plan, pictures, folder)
-    if pictures is not None and "train" in steps:
+    if "train" in steps:
         recipe.train_variants(plan, pictures, variants, folder)
     if "ship" in steps:
-        click.echo(str(recipe.ship(variants, folder, out, report, terms)))
+        click.echo(str(recipe.ship(variants, folder, out, pictures, report, terms)))
 
 
 @click.command()

@@ -30,11 +30,16 @@ class Apprentice(nn.Module):
 
 
 class Teacher:
-    """What a YOLOX sees in pictures, at the size that it was trained for."""
+    """What a YOLOX sees in pictures.
 
-    def __init__(self, network: Yolox, device: torch.device) -> None:
+    On a GPU it sees them at the size that it was trained for, else as they are: its time would be
+    most of a step's.
+    """
+
+    def __init__(self, network: Yolox, device: torch.device, precision: torch.dtype) -> None:
         self._device = device
-        self._dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        self._dtype = precision
+        self._enlarges = device.type == "cuda"
         self._network = network.to(device, self._dtype).eval()
 
     def channels(self, side: int) -> list[int]:
@@ -45,8 +50,10 @@ class Teacher:
     @torch.no_grad()
     def features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of (n, 3, h, w), BGR in 0 to 1: three maps."""
-        large = F.interpolate(images, (SIDE, SIDE), mode="bilinear")
-        features: tuple[Tensor, Tensor, Tensor] = self._network((large * 255).to(self._dtype))
+        if self._enlarges:
+            images = F.interpolate(images, (SIDE, SIDE), mode="bilinear")
+        pixels = (images * 255).to(self._dtype, memory_format=torch.channels_last)
+        features: tuple[Tensor, Tensor, Tensor] = self._network(pixels)
         return features
 
 

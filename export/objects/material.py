@@ -26,11 +26,9 @@ MOST_BOXES = 40
 
 
 @dataclass
-class Pictures:
-    """Pictures in the upper left corner of a square, and their boxes."""
+class Marks:
+    """What n pictures in the upper left corners of squares show."""
 
-    images: Tensor
-    """(n, 3, side, side) uint8, BGR."""
     sizes: Tensor
     """(n, 2) float, width and height of the picture in the square."""
     boxes: Tensor
@@ -40,36 +38,63 @@ class Pictures:
     scores: Tensor
     """(n, m): how sure the label is; 0 where there is no box."""
 
+
+@dataclass
+class Pictures(Marks):
+    """Pictures, and what they show."""
+
+    images: Tensor
+    """(n, 3, side, side) uint8, BGR; as OpenCV has pictures, with a pixel's channels side by side
+    in memory."""
+
+    def __post_init__(self) -> None:
+        self.images = self.images.contiguous(memory_format=torch.channels_last)
+
     def __len__(self) -> int:
         return len(self.images)
 
     def to(self, device: torch.device | str) -> Pictures:
         """The same on a device."""
-        return Pictures(*(each.to(device) for each in vars(self).values()))
+        return Pictures(**{name: each.to(device) for name, each in vars(self).items()})
 
-    def part(self, chosen: Tensor) -> Pictures:
-        """Some of them, by their numbers."""
-        return Pictures(*(each[chosen] for each in vars(self).values()))
+    def marks(self, chosen: Tensor) -> Marks:
+        """What some of them show, by their numbers."""
+        return Marks(*(each[chosen] for each in (self.sizes, self.boxes, self.labels, self.scores)))
 
 
-def read(sets: Sequence[Path], side: int) -> Pictures:
+def read(sets: Sequence[Path], side: int, most: int | None = None) -> Pictures:
     """Read sets of labelled pictures.
 
     Args:
         sets: tars, each with a JSON of the same name beside it (COCO; `score` of a box if it has
             one).
         side: pixels of the square to which pictures are reduced.
+        most: pictures that are read, evenly from all; all of them if None.
 
     Raises:
         SourceError: a set is missing or damaged, or no picture is left.
     """
     pairs = [pair for each in sets for pair in _read_set(each)]
+    if most is not None:
+        pairs = pairs[:: max(1, -(-len(pairs) // most))]
+    # Written where they stay: stacked at the end, they would be in memory twice.
+    shape = len(pairs), 3, side, side
+    images = torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last)
+
+    def decode(place: int) -> tuple[Tensor, ...] | None:
+        return _decode(pairs[place], images[place])
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = list(pool.map(lambda pair: _decode(pair, side), pairs))
-    kept = [each for each in decoded if each is not None]
+        decoded = list(pool.map(decode, range(len(pairs))))
+    kept = [place for place, each in enumerate(decoded) if each is not None]
     if not kept:
         raise SourceError("no labelled picture could be read")
-    return Pictures(*(torch.stack([each[place] for each in kept]) for place in range(5)))
+    for target, source in enumerate(kept):
+        if target != source:
+            images[target] = images[source]
+    rest = [each for each in decoded if each is not None]
+    sizes, boxes, labels, scores = (torch.stack(each) for each in zip(*rest, strict=True))
+    return Pictures(sizes, boxes, labels, scores, images[: len(kept)])
 
 
 def weights(pictures: Pictures, common: float = 0.1) -> Tensor:
@@ -110,8 +135,10 @@ def _read_set(path: Path) -> Iterator[tuple[bytes, list[dict[str, Any]], float]]
 
 
 def _decode(
-    pair: tuple[bytes, list[dict[str, Any]], float], side: int
+    pair: tuple[bytes, list[dict[str, Any]], float], into: Tensor
 ) -> tuple[Tensor, ...] | None:
+    """Decode a picture into (3, side, side); returns the other fields of :class:`Pictures`."""
+    side = into.shape[-1]
     data, annotations, said_width = pair
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
@@ -121,8 +148,8 @@ def _decode(
         size = (max(1, round(image.shape[1] * shrink)), max(1, round(image.shape[0] * shrink)))
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
     height, width = image.shape[:2]
-    square = np.full((3, side, side), GREY, np.uint8)
-    square[:, :height, :width] = image.transpose(2, 0, 1)
+    into.fill_(GREY)
+    into[:, :height, :width] = torch.from_numpy(image).permute(2, 0, 1)
     usable = [each for each in annotations if each["name"] in CLASSES and not each.get("iscrowd")]
     usable.sort(key=lambda each: -float(each.get("score", 1)))
     boxes = torch.zeros(MOST_BOXES, 4)
@@ -134,10 +161,4 @@ def _decode(
         boxes[place] = torch.tensor([x, y, x + w, y + h])
         labels[place] = CLASSES.index(each["name"])
         scores[place] = float(each.get("score", 1))
-    return (
-        torch.from_numpy(square),
-        torch.tensor([float(width), float(height)]),
-        boxes,
-        labels,
-        scores,
-    )
+    return torch.tensor([float(width), float(height)]), boxes, labels, scores

@@ -66,20 +66,25 @@ def assign(scores: Tensor, boxes: Tensor, cells: Tensor, batch: Batch) -> Assign
         cells: (cells, 3).
         batch: with m objects in each picture.
     """
-    real = batch.scores > 0
-    truth = batch.boxes
+    truth, labels = batch.boxes, batch.labels
     middle = (truth[..., :2] + truth[..., 2:]) / 2
     half = ((truth[..., 2:] - truth[..., :2]) / 2).clamp(min=NEAR / 2)
-    apart = (cells[None, None, :, :2] - middle[:, :, None]).abs()
-    may = (apart < half[:, :, None]).all(-1) & real[:, :, None]
-    overlaps = iou(boxes[:, None], truth[:, :, None]) * may
-    of_class = scores.transpose(1, 2).gather(
-        1, batch.labels[..., None].expand(-1, -1, scores.shape[1])
+    near_x, near_y = (
+        (cells[:, axis] - middle[..., axis, None]).abs() < half[..., axis, None] for axis in (0, 1)
     )
-    aligned = of_class.sqrt() * overlaps**4 * may
+    may = near_x & near_y & (batch.scores > 0)[..., None]
+    # Few cells lie in a box, so only these pairs are looked at.
+    picture, mark, cell = may.nonzero(as_tuple=True)
+    overlap = iou(boxes[picture, cell], truth[picture, mark])
+    fit = scores[picture, cell, labels[picture, mark]].sqrt() * overlap**4
     # At the beginning nothing overlaps: then the cells nearest the middle learn.
-    nearness = 1e-9 / (1 + (apart / half[:, :, None]).square().sum(-1)) * may
-    best = (aligned + nearness).topk(min(CELLS, len(cells)), 2)
+    apart = (cells[cell, :2] - middle[picture, mark]) / half[picture, mark]
+    nearness = 1e-9 / (1 + apart.square().sum(1))
+    nothing = torch.zeros_like(may, dtype=scores.dtype)
+    overlaps, aligned, ranked = (
+        nothing.index_put((picture, mark, cell), each) for each in (overlap, fit, fit + nearness)
+    )
+    best = ranked.topk(min(CELLS, len(cells)), 2)
     chosen = torch.zeros_like(may).scatter_(2, best.indices, best.values > 0)
     # A cell that several objects want learns the one that it overlaps most.
     rivals = torch.where(chosen, overlaps + 1e-6, overlaps.new_zeros(()))

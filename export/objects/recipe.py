@@ -20,10 +20,12 @@ from export.keys import key
 from export.objects.augment import Augmentation
 from export.objects.convert import write_card
 from export.objects.evaluate import measure, read_marked
-from export.objects.graph import check_parity, export, graph_of
+from export.objects.graph import MULTIPLE, check_parity, export, graph_of
 from export.objects.material import Pictures
-from export.objects.model import Widths
+from export.objects.model import MultiScale, Widths
+from export.objects.quantise import quantise, seen
 from export.objects.report import facts
+from export.objects.restore import Start, restore
 from export.objects.sketches import draw_pictures
 from export.objects.train import Recipe, load_backbone, load_detector, load_recipe, train, warm_up
 from export.objects.yolox import Yolox
@@ -54,19 +56,21 @@ class Plan:
     """A YOLOX whose features the multi-scale variant imitates; none if None."""
     goes_on: bool = False
     """Whether variants begin with the weights that they have, not anew."""
+    start: Start | None = None
+    """A detector that ships, with which the multi-scale variant begins."""
     sets: tuple[Path, ...] = ()
     """Where the pictures lie."""
     data: tuple[str, ...] = (DRAWN,)
     """What is learnt from, for the card."""
 
 
-def quick(seed: int) -> Plan:
+def quick(seed: int, kind: str = "separable") -> Plan:
     """A run of some twenty seconds that learns drawn shapes."""
-    widths = Widths(channels=(8, 16, 16, 24, 32), blocks=(1, 1, 1), pyramid=16, v1=32)
+    widths = Widths((8, 16, 16, 24, 32), (1, 1, 1), 16, 32, kind)
     gentle = Augmentation(mosaic=0.2, smallest=0.8, largest=1.25)
     recipe = Recipe(
         steps=150, batch=8, side=128, rate=6e-3, smoothing=0.95, widths=widths, seed=seed,
-        augmentation=gentle,
+        augmentation=gentle, precision="float32",
     )  # fmt: skip
     return Plan(recipe)
 
@@ -94,7 +98,11 @@ def backbone_of(plan: Plan, work: Path) -> Path | None:
 
 def _warming(plan: Plan) -> Recipe:
     return replace(
-        plan.recipe, minutes=plan.warm_up_minutes, side=WARM_SIDE, augmentation=_gentle(plan)
+        plan.recipe,
+        minutes=plan.warm_up_minutes,
+        side=WARM_SIDE,
+        early_side=0,
+        augmentation=_gentle(plan),
     )
 
 
@@ -108,10 +116,14 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
     for variant in variants:
         backbone = load_backbone(warmed) if warmed is not None and warmed.exists() else None
         trained = work / f"{variant}.pt"
-        goes_on = plan.goes_on and trained.exists()
-        start = load_detector(trained) if goes_on else None
-        before = load_recipe(trained) if goes_on else None
-        recipe = replace(plan.recipe, variant=variant, before=before, data=plan.data)
+        recipe = replace(plan.recipe, variant=variant, data=plan.data)
+        start = None
+        if plan.goes_on and trained.exists():
+            start = load_detector(trained)
+            recipe = replace(recipe, before=load_recipe(trained))
+        elif plan.start is not None and variant == "multi":
+            start = restore(plan.start, pictures)
+            recipe = replace(recipe, before=plan.start.recipe, widths=plan.start.widths)
         if variant == "v1":
             recipe = replace(recipe, augmentation=_gentle(plan))
         click.echo(f"{variant}: {len(pictures)} pictures", err=True)
@@ -122,17 +134,20 @@ def ship(
     variants: Sequence[str],
     work: Path,
     out: Path,
+    pictures: Pictures,
     reported: Path | None = None,
     terms: Sequence[str] = (),
 ) -> Path:
     """Make a model of each variant that was trained; the last is OUT/objects.onnx.
 
-    The others go to the work folder, and their figures into the card of the last.
+    The others go to the work folder, and their figures into the card of the last. A plain network
+    of several scales ships in whole numbers, and the card has its figures before that, too.
 
     Args:
         variants: names of weights in `work`.
         work: folder of VARIANT.pt.
         out: folder of the model.
+        pictures: such as it learnt from: on some it is seen how large its numbers become.
         reported: pictures with people's labels that the card reports on.
         terms: lines for the card: sources of pictures and their terms.
 
@@ -152,18 +167,21 @@ def ship(
             raise ModelError(f"{weights}: missing; train {variant} first")
         with publishing(folder) as made:
             path = made / f"{NAME if last else f'{NAME}-{variant}'}.onnx"
-            graph = graph_of(load_detector(weights))
+            network = load_detector(weights)
+            graph = graph_of(network)
             described = export(graph, path, path.stem, VERSION)
             parity = check_parity(graph, path)
             describe = partial(
                 write_card, path, described, summary=SUMMARY[variant], licence=OWN_TERMS,
                 threshold=THRESHOLD, overlap=OVERLAP,
             )  # fmt: skip
+            if isinstance(network, MultiScale) and network.plain:
+                if reported is not None:
+                    measured[f"{variant}_float"] = _figures(describe(), reported)
+                quantise(path, seen(pictures, MULTIPLE), described)
             card = describe()
             if reported is not None:
-                marked = read_marked(reported)
-                (result,) = measure([open_object_detector(card, [CPU])], marked)
-                measured[variant] = facts(result, marked)
+                measured[variant] = _figures(card, reported)
             learnt = load_recipe(weights)
             card = describe(
                 data=[*_data(learnt), *terms],
@@ -175,11 +193,19 @@ def ship(
     return card
 
 
-def run_quick(seed: int, variants: Sequence[str], out: Path, work: Path) -> Path:
+def run_quick(seed: int, variants: Sequence[str], out: Path, work: Path, kind: str) -> Path:
     """The smoke test: learn drawn shapes and ship; returns the card."""
-    plan = quick(seed)
-    train_variants(plan, sketches(plan), variants, work)
-    return ship(variants, work, out)
+    plan = quick(seed, kind)
+    pictures = sketches(plan)
+    train_variants(plan, pictures, variants, work)
+    return ship(variants, work, out, pictures)
+
+
+def _figures(card: Path, reported: Path) -> dict[str, Any]:
+    """What a model reaches on marked pictures."""
+    marked = read_marked(reported)
+    (result,) = measure([open_object_detector(card, [CPU])], marked)
+    return facts(result, marked)
 
 
 def _gentle(plan: Plan) -> Augmentation:

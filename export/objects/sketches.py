@@ -36,4 +36,4 @@ def draw_pictures(count: int, side: int, seed: int) -> Pictures:
             scores[number, place] = 0.9
         images[number] = ground.clip(0, 255)
     sizes = torch.full((count, 2), float(side))
-    return Pictures(torch.from_numpy(images), sizes, boxes, labels, scores)
+    return Pictures(sizes, boxes, labels, scores, torch.from_numpy(images))

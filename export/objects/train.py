@@ -27,6 +27,8 @@ from export.squeezenet import SqueezeNet
 
 SAVE_SECONDS = 60.0
 """From one writing of the weights to the next."""
+EARLY = 0.6
+"""Share of the time, the first, in which samples may be smaller."""
 CALM = 0.2
 """Share of the time, the last, in which samples show one picture each, as in use."""
 
@@ -41,6 +43,8 @@ class Recipe:
     """Ends after so many steps instead, if above 0."""
     batch: int = 64
     side: int = 320
+    early_side: int = 0
+    """Pixels of the sides of samples at first, if above 0: more of them are seen in the time."""
     rate: float = 2e-3
     """Peak learning rate (AdamW; up for a twentieth of the time, then down as a cosine)."""
     decay: float = 0.02
@@ -48,6 +52,11 @@ class Recipe:
     """Of the mean of the weights over steps, which is what is kept."""
     imitation: float = 2.0
     """Weight of the difference to a teacher's features, with 1 for the detector's loss."""
+    imitated: int = 1
+    """Of so many samples one is shown to that teacher."""
+    precision: str = "bfloat16"
+    """Of the convolutions while learning; `bfloat16` is faster on GPUs, and on processors that have
+    it (AVX-512 BF16, AMX)."""
     widths: Widths = field(default_factory=Widths)
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
@@ -105,26 +114,28 @@ def train(
         network.backbone.load_state_dict(backbone.state_dict())
     if start is not None:
         network.load_state_dict(start.state_dict())
-    cells = centres(recipe.side, recipe.side, device)
+    sides = {recipe.side, recipe.early_side or recipe.side}
+    cells = {side: centres(side, side, device) for side in sides}
     pictures = pictures.to(device)
     log = folder / recipe.variant
 
     def loss(batch: Batch, predicted: Tensor) -> Tensor:
         if recipe.variant == "v1":
             return v1_loss(predicted.float(), batch)
-        return multi_loss(predicted.float(), cells, batch)
+        return multi_loss(predicted.float(), cells[batch.images.shape[-1]], batch)
 
     def save(mean: nn.Module, steps: int) -> None:
         save_weights(mean, recipe, log.with_suffix(".pt"), steps)
 
     if imitated is not None and isinstance(network, MultiScale):
-        teacher = Teacher(imitated, device)
+        teacher = Teacher(imitated, device, getattr(torch, recipe.precision))
         apprentice = Apprentice(network, recipe.widths.pyramid, teacher.channels(recipe.side))
 
         def loss_beside_the_teacher(batch: Batch, seen: tuple[Tensor, Sequence[Tensor]]) -> Tensor:
             codes, alike = seen
-            pairs = zip(alike, teacher.features(batch.images), strict=True)
-            apart = torch.stack([difference(own, other) for own, other in pairs]).mean()
+            part = slice(None, None, recipe.imitated)
+            pairs = zip(alike, teacher.features(batch.images[part]), strict=True)
+            apart = torch.stack([difference(own[part], other) for own, other in pairs]).mean()
             return loss(batch, codes) + recipe.imitation * apart
 
         def save_detector(mean: nn.Module, steps: int) -> None:
@@ -150,7 +161,7 @@ def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, target: Pat
     teacher = teacher.to(device).eval()
 
     def loss(batch: Batch, predicted: tuple[Tensor, Tensor]) -> Tensor:
-        with torch.no_grad():
+        with torch.no_grad(), _cast(recipe, device):
             features = teacher(batch.images.flip(1))[-1]
             logits = teacher.answer(features)
             rows, columns = predicted[0].shape[2:]
@@ -253,7 +264,7 @@ def _learn(
             for group in optimiser.param_groups:
                 group["lr"] = _rate(progress(), recipe.rate)
             x = batch.images.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            with _cast(recipe, device):
                 predicted = network(x)
             off = loss(batch, predicted)
             optimiser.zero_grad()
@@ -273,6 +284,12 @@ def _learn(
     return mean.network
 
 
+def _cast(recipe: Recipe, device: torch.device) -> torch.autocast:
+    """Where convolutions compute in the recipe's precision."""
+    precision = getattr(torch, recipe.precision)
+    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+
 def _rate(progress: float, peak: float) -> float:
     """Learning rate: up for a twentieth of the run, then down as a cosine."""
     rise = min(1.0, progress / 0.05 + 0.02)
@@ -287,7 +304,8 @@ def _batches(recipe: Recipe, pictures: Pictures, progress: Callable[[], float]) 
     while (now := progress()) < 1:
         chosen = torch.multinomial(frequency, recipe.batch * 4, True, generator=dice)
         how = recipe.augmentation if now < 1 - CALM else calm
-        yield draw(pictures, chosen.view(recipe.batch, 4), recipe.side, how, dice)
+        side = recipe.early_side if recipe.early_side and now < EARLY else recipe.side
+        yield draw(pictures, chosen.view(recipe.batch, 4), side, how, dice)
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, object]]:

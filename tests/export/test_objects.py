@@ -25,7 +25,15 @@ from daemon.vision.boxes import overlap
 from daemon.vision.objects.detector import open_object_detector
 from daemon.vision.objects.names import CLASSES
 from export.cli import cli
-from export.objects.augment import Augmentation, Batch, draw
+from export.objects.augment import (
+    Augmentation,
+    Batch,
+    _compose,
+    _light,
+    _lit,
+    _sample,
+    draw,
+)
 from export.objects.boxes import ciou, iou
 from export.objects.convert import COCO, convert_yolox, write_card
 from export.objects.evaluate import Marked, measure, read_marked
@@ -34,8 +42,12 @@ from export.objects.label import Storage, label, merge
 from export.objects.material import read, weights
 from export.objects.model import MultiScale, SingleGrid, Widths, centres, corners
 from export.objects.multi_loss import assign, multi_loss
+from export.objects.paint import paint
+from export.objects.quantise import quantise, seen
 from export.objects.recipe import quick, ship, sketches, train_variants
+from export.objects.restore import Start, restore
 from export.objects.sketches import SHAPES, draw_pictures
+from export.objects.train import load_detector
 from export.objects.v1_loss import COORD, NOOBJ, v1_loss
 from tests.faces import write_picture
 from tests.models import build_model
@@ -51,6 +63,7 @@ def batch(*boxes: tuple[float, float, float, float, int], side: int = 64) -> Bat
     return Batch(torch.zeros(1, 3, side, side), truth, labels, torch.ones(1, len(boxes)))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31))
 def test_the_overlap_of_training_is_that_of_the_runtime(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -162,6 +175,27 @@ def test_boxes_lie_on_what_they_name_after_scaling_and_mirroring(seed: int, mosa
     assert np.mean(right) >= (0.75 if mosaic else 1.0)
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([1, 4]))
+def test_a_processor_paints_what_a_gpu_samples(seed: int, fields: int) -> None:
+    pictures = draw_pictures(8, 128, seed)
+    dice = torch.Generator().manual_seed(seed)
+
+    def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
+        return torch.empty(*shape).uniform_(low, high, generator=dice)
+
+    chosen = torch.randint(8, (4, fields), generator=dice)
+    middle = uniform(30, 100, 4, 2) if fields == 4 else torch.full((4, 2), 128.0)
+    how = Augmentation(light=0.3, grey=0.3)
+    layout = _compose(pictures, chosen, middle, 128, how, uniform)[0]
+    light = _light(4, how, uniform, torch.device("cpu"))
+    sampled = _lit(_sample(pictures, layout, 128), light)
+    painted = paint(pictures, layout, light, 128)
+    # At the edges of pictures both blend with grey, but not over the same half pixel.
+    assert float((painted - sampled).abs().mean()) < 0.006
+    assert float((painted - sampled).abs().flatten().quantile(0.95)) < 0.02
+
+
 def test_rare_classes_are_drawn_more_often() -> None:
     pictures = draw_pictures(60, 128, 0)
     pictures.scores[:] = 0
@@ -173,12 +207,13 @@ def test_rare_classes_are_drawn_more_often() -> None:
     assert frequency[55] == 0.5
 
 
+@pytest.mark.parametrize("convolutions", ["separable", "plain"])
 @pytest.mark.parametrize("kind", [MultiScale, SingleGrid])
 def test_the_file_gives_the_networks_numbers(
-    kind: type[MultiScale] | type[SingleGrid], tmp_path: Path
+    kind: type[MultiScale] | type[SingleGrid], convolutions: str, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    network = kind(SMALL)
+    network = kind(replace(SMALL, kind=convolutions))
     for each in network.modules():
         if isinstance(each, torch.nn.BatchNorm2d):
             assert each.running_mean is not None
@@ -194,6 +229,53 @@ def test_the_file_gives_the_networks_numbers(
     assert rows.shape[1] == 6
     assert (rows[:, :2] >= 0).all()
     assert (rows[:, 0] + rows[:, 2] <= 90.1).all()
+
+
+def test_whole_numbers_find_what_the_network_finds(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = MultiScale(Widths((8, 8, 16, 16, 16), (1, 1, 1), 16, 8, "plain"))
+    for each in network.modules():
+        if isinstance(each, torch.nn.BatchNorm2d):
+            each.weight.data.uniform_(0.5, 2)
+    for out in network.out:
+        torch.nn.init.normal_(out.weight, std=0.5)  # type: ignore[arg-type]
+    graph = graph_of(network)
+    path = tmp_path / "small.onnx"
+    described = export(graph, path, "small", "1")
+    pictures = draw_pictures(24, 128, 0)
+    quantise(path, seen(pictures, 32), described)
+
+    weights = [
+        onnx.numpy_helper.to_array(each)
+        for each in onnx.load(path).graph.initializer
+        if each.data_type == onnx.TensorProto.INT8 and len(each.dims) == 4
+    ]
+    whole = sum(isinstance(each, torch.nn.Conv2d) for each in network.modules()) - 3 - 3
+    assert len(weights) == whole
+    # Two products of 255 and 64 fit into the 16 bits in which some processors add them.
+    assert max(abs(each.astype(int)).max() for each in weights) <= 64
+
+    write_card(path, described, summary="A test.", licence="MIT")
+    detector = open_object_detector(tmp_path / "small.yaml", [CPU])
+    image = next(seen(draw_pictures(1, 128, 9), None))
+    rows = detector._bound((128, 128))[0]
+    rows.taken[0][:] = image[0]
+    given = rows.run()[0]
+    with torch.inference_mode():
+        expected = graph(torch.from_numpy(image))[0].numpy()
+    off = np.abs(given - expected)
+    assert off[:, 4:].mean() < 0.03
+    assert np.corrcoef(given[:, 4:].ravel(), expected[:, 4:].ravel())[0, 1] > 0.97
+    assert off[:, :4].mean() < 0.1
+
+
+def test_calibration_looks_at_pictures_as_the_graph_takes_them() -> None:
+    pictures = draw_pictures(10, 128, 0)
+    pictures.sizes[:] = torch.tensor([90.0, 40.0])
+    images = list(seen(pictures, 32, 4))
+    assert [each.shape for each in images] == [(1, 3, 64, 96)] * 4
+    assert (images[-1] == pictures.images[9:, :, :64, :96].numpy()).all()
+    assert len(list(seen(pictures, None, 100))) == 10
 
 
 def yolox(path: Path, last: int = 5 + len(COCO)) -> Path:
@@ -269,6 +351,29 @@ def test_labelled_pictures_are_read_as_they_were_written(tmp_path: Path) -> None
         assert found.images[number, :, 56, 16 * (number + 1) + 8].tolist() == pytest.approx(
             COLOURS["dog"], abs=25
         )
+    some = read([tmp_path / "set.tar"], 160, 2)
+    assert (some.images == found.images[::2]).all()
+
+
+def test_a_picture_that_cannot_be_decoded_is_left_out(tmp_path: Path) -> None:
+    names = ["0.png", "1.png", "2.png"]
+    with tarfile.open(tmp_path / "set.tar", "w") as tar:
+        for number, name in enumerate(names):
+            picture = write_picture(tmp_path / name, np.full((40, 60, 3), 80 * number, np.uint8))
+            if number == 1:
+                picture.write_bytes(b"no picture")
+            tar.add(picture, name)
+    described = {
+        "images": [
+            {"id": n, "file_name": name, "width": 60, "height": 40} for n, name in enumerate(names)
+        ],
+        "categories": [{"id": 1, "name": "dog"}],
+        "annotations": [{"image_id": n, "category_id": 1, "bbox": [n, 0, 9, 9]} for n in range(3)],
+    }
+    (tmp_path / "set.json").write_text(json.dumps(described))
+    found = read([tmp_path / "set.tar"], 64)
+    assert found.images[:, 0, 20, 30].tolist() == [0, 160]
+    assert found.boxes[:, 0, 0].tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("damage", ["no json", "bad json", "cut tar"])
@@ -317,13 +422,21 @@ def test_help_of_the_evaluation_names_the_files_that_are_written() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["separable", "plain"])
 def test_a_quick_run_learns_drawn_shapes(
-    tmp_path: Path, quick_check: Callable[[Path], float]
+    kind: str, tmp_path: Path, quick_check: Callable[[Path], float]
 ) -> None:
-    arguments = ["objects", "--quick", "--out", f"{tmp_path}/m", "--work", f"{tmp_path}/w"]
+    folders = ["--out", f"{tmp_path}/m", "--work", f"{tmp_path}/w"]
+    arguments = ["objects", "--quick", "--network", kind, *folders]
     done = CliRunner().invoke(cli, [*arguments, "--threads", "1"])
     assert done.exit_code == 0, done.output
     assert quick_check(tmp_path / "m/objects.yaml") > 0.25
+
+
+def test_shipping_needs_pictures_that_show_how_large_numbers_become() -> None:
+    done = CliRunner().invoke(cli, ["objects", "--step", "ship"])
+    assert done.exit_code == 2
+    assert "give --pictures" in done.output
 
 
 def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> None:
@@ -333,11 +446,47 @@ def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> 
     further = replace(plan, data=few.data, recipe=replace(plan.recipe, rate=1e-4), goes_on=True)
     train_variants(further, sketches(plan), ["multi"], tmp_path / "work")
 
-    card = yaml.safe_load(ship(["multi"], tmp_path / "work", tmp_path / "models").read_text())
+    card = yaml.safe_load(
+        ship(["multi"], tmp_path / "work", tmp_path / "models", sketches(plan)).read_text()
+    )
     assert card["recipe"]["rate"] == 1e-4
     assert card["recipe"]["before"]["rate"] == plan.recipe.rate
     assert card["recipe"]["before"]["before"] is None
     assert card["data"] == ["pictures of a street", "drawn shapes: a smoke test, not a model"]
+
+
+@pytest.mark.parametrize("kind", ["separable", "plain"])
+def test_a_detector_that_ships_learns_on(kind: str, tmp_path: Path) -> None:
+    few, pictures = quick(0, kind), draw_pictures(48, 128, 3)
+    plan = replace(few, recipe=replace(few.recipe, steps=8), data=("pictures of a street",))
+    train_variants(plan, pictures, ["multi"], tmp_path / "work")
+    card = ship(["multi"], tmp_path / "work", tmp_path / "models", pictures)
+
+    start = Start(card)
+    network, before = restore(start, pictures), load_detector(tmp_path / "work/multi.pt")
+    images = pictures.images[:8].float() / 255
+    with torch.no_grad():
+        given, known = network(images), before(images)
+    off = (given - known).abs()
+    # Weights of seven bits: each is off by at most a 128th of its channel's largest.
+    assert float(off[..., 4:].mean()) < 0.1 * float(known[..., 4:].std())
+    assert float(off[..., :4].mean()) < 0.1 * float(known[..., :4].std())
+
+    assert start.widths == few.recipe.widths
+    further = replace(few, recipe=replace(few.recipe, steps=1, rate=1e-5), start=start)
+    train_variants(further, pictures, ["multi"], tmp_path / "further")
+    told = yaml.safe_load(
+        ship(["multi"], tmp_path / "further", tmp_path / "m2", pictures).read_text()
+    )
+    assert told["data"][0] == "pictures of a street"
+    assert told["recipe"]["before"]["steps"] == 8
+
+
+def test_what_cannot_be_gone_on_from_is_refused_with_its_reason(tmp_path: Path) -> None:
+    source = yolox(tmp_path / "nano.onnx")
+    card = convert_yolox(source, tmp_path / "m", "nano")
+    with pytest.raises(ModelError, match=r"nano.yaml: recipe.widths: missing; go on from a model"):
+        Start(card)
 
 
 @pytest.fixture
