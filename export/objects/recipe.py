@@ -119,8 +119,8 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
         recipe = replace(plan.recipe, variant=variant, data=plan.data)
         start = None
         if plan.goes_on and trained.exists():
-            start = load_detector(trained)
-            recipe = replace(recipe, before=load_recipe(trained))
+            start, before = load_detector(trained), load_recipe(trained)
+            recipe = replace(recipe, before=before, widths=Widths(**before["widths"]))
         elif plan.start is not None and variant == "multi":
             start = restore(plan.start, pictures)
             recipe = replace(recipe, before=plan.start.recipe, widths=plan.start.widths)

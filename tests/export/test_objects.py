@@ -443,7 +443,9 @@ def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> 
     few = quick(0)
     plan = replace(few, recipe=replace(few.recipe, steps=2), data=("pictures of a street",))
     train_variants(plan, sketches(plan), ["multi"], tmp_path / "work")
-    further = replace(plan, data=few.data, recipe=replace(plan.recipe, rate=1e-4), goes_on=True)
+    # It goes on with the network that is there, whatever another would be like.
+    other = replace(plan.recipe, rate=1e-4, widths=SMALL)
+    further = replace(plan, data=few.data, recipe=other, goes_on=True)
     train_variants(further, sketches(plan), ["multi"], tmp_path / "work")
 
     card = yaml.safe_load(
