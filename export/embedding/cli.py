@@ -24,7 +24,7 @@ from export.embedding.targets import principal
 from export.embedding.teachers import VectorStore, open_teachers
 from export.embedding.train import train
 from export.keys import key
-from export.options import data_option, out_folder, out_option, terms_option
+from export.options import data_option, out_folder, out_option, precision_option, terms_option
 
 
 @click.command()
@@ -74,13 +74,7 @@ from export.options import data_option, out_folder, out_option, terms_option
     metavar="[VARIANT=]N",
     help=f"Steps of training, of all variants or of one. [default: {DEFAULT_STEPS}]",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="bfloat16 learns in half the time on processors with AVX-512 BF16 or AMX.",
-)
+@precision_option
 @click.option("--quick", is_flag=True, help="A network of no use in two minutes: is all in place?")
 @click.option("--seed", default=0, show_default=True)
 @click.option(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from export.options import out_folder, out_option, terms_option
+from export.options import out_folder, out_option, precision_option, terms_option
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -76,14 +76,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     show_default=True,
     help="Of so many samples one is shown to the teacher whose features are imitated.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
-    default="bfloat16",
-    show_default=True,
-    help="Of the convolutions; bfloat16 is faster on GPUs, and on processors with AVX-512 BF16 or "
-    "AMX.",
-)
+@precision_option
 @click.option("--seed", default=0, show_default=True, help="Of chance.")
 @click.option(
     "--report",

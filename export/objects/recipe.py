@@ -70,7 +70,7 @@ def quick(seed: int, kind: str = "separable") -> Plan:
     gentle = Augmentation(mosaic=0.2, smallest=0.8, largest=1.25)
     recipe = Recipe(
         steps=150, batch=8, side=128, rate=6e-3, smoothing=0.95, widths=widths, seed=seed,
-        augmentation=gentle, precision="float32",
+        augmentation=gentle,
     )  # fmt: skip
     return Plan(recipe)
 

@@ -54,7 +54,7 @@ class Recipe:
     """Weight of the difference to a teacher's features, with 1 for the detector's loss."""
     imitated: int = 1
     """Of so many samples one is shown to that teacher."""
-    precision: str = "bfloat16"
+    precision: str = "float32"
     """Of the convolutions while learning; `bfloat16` is faster on GPUs, and on processors that have
     it (AVX-512 BF16, AMX)."""
     widths: Widths = field(default_factory=Widths)

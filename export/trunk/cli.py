@@ -21,6 +21,7 @@ from export.data.speech import SpeechCache, Utterance
 from export.data.vocabulary import kept, learnt, said
 from export.data.voices import voices_of
 from export.keys import key
+from export.options import precision_option
 from export.trunk import train as training
 from export.trunk.teacher import SpeechTeacher
 from export.trunk.triplets import Material, ShapingRecipe, shape
@@ -75,13 +76,7 @@ from export.trunk.triplets import Material, ShapingRecipe, shape
     show_default=True,
     help="Neural voices that say each word of the vocabulary; as many formant voices come on top.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="bfloat16 learns in half the time on processors with AVX-512 BF16 or AMX.",
-)
+@precision_option
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--work",

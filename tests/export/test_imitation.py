@@ -152,7 +152,7 @@ def test_a_detector_comes_to_see_what_its_teacher_sees(tmp_path: Path) -> None:
     gentle = Augmentation(mosaic=0.25, smallest=0.8, largest=1.25)
     recipe = Recipe(
         steps=25, batch=8, side=128, rate=6e-3, smoothing=0.9, imitation=20.0, widths=widths,
-        augmentation=gentle, precision="float32",
+        augmentation=gentle,
     )  # fmt: skip
 
     def unexplained(imitated: Yolox | None) -> float:
