@@ -114,16 +114,17 @@ def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work
     warmed = backbone_of(plan, work)
     imitated = Yolox(plan.teacher) if plan.teacher else None
     for variant in variants:
-        backbone = load_backbone(warmed) if warmed is not None and warmed.exists() else None
         trained = work / f"{variant}.pt"
         recipe = replace(plan.recipe, variant=variant, data=plan.data)
-        start = None
+        start, backbone = None, None
         if plan.goes_on and trained.exists():
             start, before = load_detector(trained), load_recipe(trained)
             recipe = replace(recipe, before=before, widths=Widths(**before["widths"]))
         elif plan.start is not None and variant == "multi":
             start = restore(plan.start, pictures)
             recipe = replace(recipe, before=plan.start.recipe, widths=plan.start.widths)
+        elif warmed is not None and warmed.exists():
+            backbone = load_backbone(warmed)
         if variant == "v1":
             recipe = replace(recipe, augmentation=_gentle(plan))
         click.echo(f"{variant}: {len(pictures)} pictures", err=True)

@@ -40,14 +40,14 @@ from export.objects.evaluate import Marked, measure, read_marked
 from export.objects.graph import check_parity, export, graph_of
 from export.objects.label import Storage, label, merge
 from export.objects.material import read, weights
-from export.objects.model import MultiScale, SingleGrid, Widths, centres, corners
+from export.objects.model import Backbone, MultiScale, SingleGrid, Widths, centres, corners
 from export.objects.multi_loss import assign, multi_loss
 from export.objects.paint import paint
 from export.objects.quantise import quantise, seen
-from export.objects.recipe import quick, ship, sketches, train_variants
+from export.objects.recipe import backbone_of, quick, ship, sketches, train_variants
 from export.objects.restore import Start, restore
 from export.objects.sketches import SHAPES, draw_pictures
-from export.objects.train import load_detector
+from export.objects.train import load_detector, save_weights
 from export.objects.v1_loss import COORD, NOOBJ, v1_loss
 from tests.faces import write_picture
 from tests.models import build_model
@@ -443,9 +443,15 @@ def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> 
     few = quick(0)
     plan = replace(few, recipe=replace(few.recipe, steps=2), data=("pictures of a street",))
     train_variants(plan, sketches(plan), ["multi"], tmp_path / "work")
-    # It goes on with the network that is there, whatever another would be like.
+    # It goes on with the network that is there, whatever another and its backbone would be like.
+    (tmp_path / "classifier.onnx").touch()
     other = replace(plan.recipe, rate=1e-4, widths=SMALL)
-    further = replace(plan, data=few.data, recipe=other, goes_on=True)
+    further = replace(
+        plan, data=few.data, recipe=other, goes_on=True, classifier=tmp_path / "classifier.onnx"
+    )
+    warmed = backbone_of(further, tmp_path / "work")
+    assert warmed is not None
+    save_weights(Backbone(SMALL), other, warmed, 1)
     train_variants(further, sketches(plan), ["multi"], tmp_path / "work")
 
     card = yaml.safe_load(
