@@ -65,6 +65,14 @@ class Recipe:
     before: dict[str, Any] | None = None
     """The recipe of the run that this one goes on from."""
 
+    @property
+    def steps_before(self) -> int:
+        """Steps of the runs that this one goes on from, together."""
+        steps, run = 0, self.before
+        while run:
+            steps, run = steps + run.get("steps_taken", 0), run.get("before")
+        return steps
+
 
 class Mean:
     """The exponential mean of a network's weights over its steps."""
@@ -298,7 +306,8 @@ def _rate(progress: float, peak: float) -> float:
 
 def _batches(recipe: Recipe, pictures: Pictures, progress: Callable[[], float]) -> Iterator[Batch]:
     device = pictures.images.device
-    dice = torch.Generator(device).manual_seed(recipe.seed)
+    # Going on with the same dice would draw the samples that were learnt from before once more.
+    dice = torch.Generator(device).manual_seed(recipe.seed + recipe.steps_before)
     frequency = weights(pictures)
     calm = replace(recipe.augmentation, mosaic=0.0, smallest=0.7, largest=1.2)
     while (now := progress()) < 1:

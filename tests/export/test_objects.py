@@ -14,7 +14,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-import yaml
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,14 +39,12 @@ from export.objects.evaluate import Marked, measure, read_marked
 from export.objects.graph import check_parity, export, graph_of
 from export.objects.label import Storage, label, merge
 from export.objects.material import read, weights
-from export.objects.model import Backbone, MultiScale, SingleGrid, Widths, centres, corners
+from export.objects.model import MultiScale, SingleGrid, Widths, centres, corners
 from export.objects.multi_loss import assign, multi_loss
 from export.objects.paint import paint
 from export.objects.quantise import quantise, seen
-from export.objects.recipe import backbone_of, quick, ship, sketches, train_variants
-from export.objects.restore import Start, restore
+from export.objects.restore import Start
 from export.objects.sketches import SHAPES, draw_pictures
-from export.objects.train import load_detector, save_weights
 from export.objects.v1_loss import COORD, NOOBJ, v1_loss
 from tests.faces import write_picture
 from tests.models import build_model
@@ -437,57 +434,6 @@ def test_shipping_needs_pictures_that_show_how_large_numbers_become() -> None:
     done = CliRunner().invoke(cli, ["objects", "--step", "ship"])
     assert done.exit_code == 2
     assert "give --pictures" in done.output
-
-
-def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> None:
-    few = quick(0)
-    plan = replace(few, recipe=replace(few.recipe, steps=2), data=("pictures of a street",))
-    train_variants(plan, sketches(plan), ["multi"], tmp_path / "work")
-    # It goes on with the network that is there, whatever another and its backbone would be like.
-    (tmp_path / "classifier.onnx").touch()
-    other = replace(plan.recipe, rate=1e-4, widths=SMALL)
-    further = replace(
-        plan, data=few.data, recipe=other, goes_on=True, classifier=tmp_path / "classifier.onnx"
-    )
-    warmed = backbone_of(further, tmp_path / "work")
-    assert warmed is not None
-    save_weights(Backbone(SMALL), other, warmed, 1)
-    train_variants(further, sketches(plan), ["multi"], tmp_path / "work")
-
-    card = yaml.safe_load(
-        ship(["multi"], tmp_path / "work", tmp_path / "models", sketches(plan)).read_text()
-    )
-    assert card["recipe"]["rate"] == 1e-4
-    assert card["recipe"]["before"]["rate"] == plan.recipe.rate
-    assert card["recipe"]["before"]["before"] is None
-    assert card["data"] == ["pictures of a street", "drawn shapes: a smoke test, not a model"]
-
-
-@pytest.mark.parametrize("kind", ["separable", "plain"])
-def test_a_detector_that_ships_learns_on(kind: str, tmp_path: Path) -> None:
-    few, pictures = quick(0, kind), draw_pictures(48, 128, 3)
-    plan = replace(few, recipe=replace(few.recipe, steps=8), data=("pictures of a street",))
-    train_variants(plan, pictures, ["multi"], tmp_path / "work")
-    card = ship(["multi"], tmp_path / "work", tmp_path / "models", pictures)
-
-    start = Start(card)
-    network, before = restore(start, pictures), load_detector(tmp_path / "work/multi.pt")
-    images = pictures.images[:8].float() / 255
-    with torch.no_grad():
-        given, known = network(images), before(images)
-    off = (given - known).abs()
-    # Weights of seven bits: each is off by at most a 128th of its channel's largest.
-    assert float(off[..., 4:].mean()) < 0.1 * float(known[..., 4:].std())
-    assert float(off[..., :4].mean()) < 0.1 * float(known[..., :4].std())
-
-    assert start.widths == few.recipe.widths
-    further = replace(few, recipe=replace(few.recipe, steps=1, rate=1e-5), start=start)
-    train_variants(further, pictures, ["multi"], tmp_path / "further")
-    told = yaml.safe_load(
-        ship(["multi"], tmp_path / "further", tmp_path / "m2", pictures).read_text()
-    )
-    assert told["data"][0] == "pictures of a street"
-    assert told["recipe"]["before"]["steps"] == 8
 
 
 def test_what_cannot_be_gone_on_from_is_refused_with_its_reason(tmp_path: Path) -> None:
