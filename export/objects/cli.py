@@ -10,6 +10,17 @@ from export.options import out_folder, out_option, precision_option, terms_optio
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
+CELL = 32
+"""Pixels of the largest cells' sides."""
+
+
+def _whole_cells(_context: click.Context, _option: click.Parameter, side: int | None) -> int | None:
+    if side is not None and side % CELL:
+        fitting = side // CELL * CELL
+        raise click.BadParameter(
+            f"{side} is no multiple of {CELL}; {fitting} and {fitting + CELL} are"
+        )
+    return side
 
 
 @click.command()
@@ -65,9 +76,24 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option("--batch", default=64, show_default=True, help="Samples of a step.")
 @click.option(
+    "--side",
+    default=320,
+    show_default=True,
+    callback=_whole_cells,
+    help="Pixels of the longer side of samples, a multiple of 32.",
+)
+@click.option(
+    "--input-side",
+    type=int,
+    callback=_whole_cells,
+    help="Pixels of the longer side of what the shipped `multi` looks at, a multiple of 32.  "
+    "[default: as it learnt]",
+)
+@click.option(
     "--early-side",
     default=0,
     show_default=True,
+    callback=_whole_cells,
     help="Pixels of samples in the first six tenths of the time, a multiple of 32, if above 0.",
 )
 @click.option(
@@ -90,7 +116,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Train nothing: make a model of Porter of a YOLOX file (ONNX, as its authors export it).",
 )
 @terms_option
-@out_option("objects.onnx (with --convert: a file of the same name) and its card")
+@click.option("--name", default="objects", show_default=True, help="Of the model.")
+@out_option("NAME.onnx (with --convert: a file of the same name) and its card")
 @click.option(
     "--work",
     type=FOLDER,
@@ -112,6 +139,8 @@ def objects(
     network: str,
     start: str | None,
     batch: int,
+    side: int,
+    input_side: int | None,
     early_side: int,
     imitated: int,
     precision: str,
@@ -119,6 +148,7 @@ def objects(
     report: Path | None,
     convert: Path | None,
     terms: tuple[str, ...],
+    name: str,
     out: Path | None,
     work: Path | None,
     quick: bool,
@@ -158,7 +188,7 @@ def objects(
         raise click.UsageError("give --pictures; or --quick for a smoke test")
     learning = Recipe(
         minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic),
-        early_side=early_side, imitated=imitated, precision=precision,
+        side=side, early_side=early_side, imitated=imitated, precision=precision,
         widths=KINDS[network],
     )  # fmt: skip
     told = recipe.told(sets, classifier, teacher)
@@ -170,7 +200,9 @@ def objects(
     if "train" in steps:
         recipe.train_variants(plan, pictures, variants, folder)
     if "ship" in steps:
-        click.echo(str(recipe.ship(variants, folder, out, pictures, report, terms)))
+        click.echo(
+            str(recipe.ship(variants, folder, out, pictures, report, terms, input_side, name))
+        )
 
 
 @click.command()

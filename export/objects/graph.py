@@ -30,21 +30,19 @@ from export.objects.model import (
     v1_corners,
 )
 
-SIDE = 320
-"""Pixels of the sides of the first variant's input, and of the longer side of the second's."""
 MULTIPLE = 32
 
 
 class MultiScaleGraph(nn.Module):
     """The second variant as it ships: pixels of 0 to 255 as they come, scores of 0 to 1."""
 
-    into = ObjectInput(
-        width=SIDE, height=SIDE, multiple=MULTIPLE, channels="bgr", mean=[0.0] * 3, scale=1.0
-    )
     output = ObjectOutput(boxes="distances", strides=list(STRIDES))
 
-    def __init__(self, network: MultiScale) -> None:
+    def __init__(self, network: MultiScale, side: int) -> None:
         super().__init__()
+        self.into = ObjectInput(
+            width=side, height=side, multiple=MULTIPLE, channels="bgr", mean=[0.0] * 3, scale=1.0
+        )
         self.network = fused(network)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -56,15 +54,15 @@ class MultiScaleGraph(nn.Module):
 class SingleGridGraph(nn.Module):
     """The first variant as it ships: what a box scores is its confidence times its cell's class."""
 
-    into = ObjectInput(width=SIDE, height=SIDE, channels="bgr", mean=[0.0] * 3, scale=1.0)
     output = ObjectOutput(boxes="corners")
 
-    def __init__(self, network: SingleGrid) -> None:
+    def __init__(self, network: SingleGrid, side: int) -> None:
         super().__init__()
+        self.into = ObjectInput(width=side, height=side, channels="bgr", mean=[0.0] * 3, scale=1.0)
         self.network = fused(network)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(1, 3, 320, 320) BGR, 0 to 255, to (1, cells x 2, 4 + classes)."""
+        """(1, 3, side, side) BGR, 0 to 255, to (1, cells x 2, 4 + classes)."""
         predicted: Tensor = self.network(image)
         boxes = v1_corners(predicted, *image.shape[2:])
         confidence = boxes_of(predicted)[..., 4:]
@@ -75,12 +73,17 @@ class SingleGridGraph(nn.Module):
 Graph = MultiScaleGraph | SingleGridGraph
 
 
-def graph_of(network: nn.Module) -> Graph:
-    """A trained network as it ships."""
+def graph_of(network: nn.Module, side: int) -> Graph:
+    """A trained network as it ships.
+
+    Args:
+        network: of either variant.
+        side: pixels of the sides of the first one's input, of the longer side of the second's.
+    """
     if isinstance(network, MultiScale):
-        return MultiScaleGraph(network).eval()
+        return MultiScaleGraph(network, side).eval()
     assert isinstance(network, SingleGrid)
-    return SingleGridGraph(network).eval()
+    return SingleGridGraph(network, side).eval()
 
 
 def fused(network: nn.Module) -> nn.Module:
@@ -101,7 +104,7 @@ def export(graph: Graph, path: Path, name: str, version: str) -> dict[str, objec
     rows, columns = (torch.export.Dim(each, min=1, max=64) for each in ("rows", "columns"))
     free = graph.into.multiple is not None
     shapes = ({2: MULTIPLE * rows, 3: MULTIPLE * columns},) if free else None
-    sides = (4 * MULTIPLE, 5 * MULTIPLE) if free else (SIDE, SIDE)
+    sides = (4 * MULTIPLE, 5 * MULTIPLE) if free else (graph.into.height, graph.into.width)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -136,12 +139,13 @@ def check_parity(
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     worst = 0.0
-    for height, width in sizes if graph.into.multiple else [(SIDE, SIDE)]:
+    square = graph.into.height, graph.into.width
+    for height, width in sizes if graph.into.multiple else [square]:
         image = rng.integers(0, 256, (1, 3, height, width)).astype(np.float32)
         with torch.inference_mode():
             expected = graph(torch.from_numpy(image)).numpy()
         off = np.abs(session.run(None, {"image": image})[0] - expected)
-        unit = SIDE if graph.output.boxes == "corners" else 1
+        unit = graph.into.width if graph.output.boxes == "corners" else 1
         worst = max(worst, float(off[..., :4].max()) / unit, float(off[..., 4:].max()))
     if worst > TOLERANCE:
         raise ParityError(f"{path}: differs from its network by {worst:.2g}, above {TOLERANCE}")

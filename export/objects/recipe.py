@@ -37,6 +37,7 @@ SUMMARY = {
     "v1": "Twelve kinds of objects in a picture: YOLO v1's single grid and published loss",
     "multi": "Twelve kinds of objects in a picture: three scales, anchor-free, one stage",
 }
+WHOLE = ", in whole numbers of eight bits"
 OVERLAP = 0.55
 THRESHOLD = 0.3
 DRAWN = "drawn shapes: a smoke test, not a model"
@@ -138,8 +139,10 @@ def ship(
     pictures: Pictures,
     reported: Path | None = None,
     terms: Sequence[str] = (),
+    input_side: int | None = None,
+    name: str = NAME,
 ) -> Path:
-    """Make a model of each variant that was trained; the last is OUT/objects.onnx.
+    """Make a model of each variant that was trained; the last is OUT/NAME.onnx.
 
     The others go to the work folder, and their figures into the card of the last. A plain network
     of several scales ships in whole numbers, and the card has its figures before that, too.
@@ -151,6 +154,11 @@ def ship(
         pictures: such as it learnt from: on some it is seen how large its numbers become.
         reported: pictures with people's labels that the card reports on.
         terms: lines for the card: sources of pictures and their terms.
+        input_side: pixels of the longer side of the multi-scale variant's input; as it learnt if
+            None. What learns to find objects of many sizes in samples that were cut and scaled
+            finds most in somewhat larger pictures (Touvron et al., "Fixing the train-test
+            resolution discrepancy", NeurIPS 2019).
+        name: of the model.
 
     Returns:
         The card.
@@ -167,26 +175,27 @@ def ship(
         if not weights.exists():
             raise ModelError(f"{weights}: missing; train {variant} first")
         with publishing(folder) as made:
-            path = made / f"{NAME if last else f'{NAME}-{variant}'}.onnx"
-            network = load_detector(weights)
-            graph = graph_of(network)
+            path = made / f"{name if last else f'{name}-{variant}'}.onnx"
+            network, learnt = load_detector(weights), load_recipe(weights)
+            free = isinstance(network, MultiScale)
+            whole = isinstance(network, MultiScale) and network.plain
+            graph = graph_of(network, (free and input_side) or learnt["side"])
             described = export(graph, path, path.stem, VERSION)
             parity = check_parity(graph, path)
             describe = partial(
-                write_card, path, described, summary=SUMMARY[variant], licence=OWN_TERMS,
-                threshold=THRESHOLD, overlap=OVERLAP,
+                write_card, path, described, summary=SUMMARY[variant] + WHOLE * whole,
+                licence=OWN_TERMS, threshold=THRESHOLD, overlap=OVERLAP,
             )  # fmt: skip
-            if isinstance(network, MultiScale) and network.plain:
+            if whole:
                 if reported is not None:
                     measured[f"{variant}_float"] = _figures(describe(), reported)
                 quantise(path, seen(pictures, MULTIPLE), described)
             card = describe()
             if reported is not None:
                 measured[variant] = _figures(card, reported)
-            learnt = load_recipe(weights)
             card = describe(
                 data=[*_data(learnt), *terms],
-                recipe={name: value for name, value in plain(learnt).items() if name != "data"},
+                recipe={part: value for part, value in plain(learnt).items() if part != "data"},
                 seed=learnt["seed"],
                 figures={"parity": float(f"{parity:.2g}"), **measured},
             )

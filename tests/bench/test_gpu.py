@@ -3,9 +3,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
-from bench.gpu import COMMANDS, Unlike, answer, apart, cut_takes, feed, relative
+from bench.gpu import (
+    COMMANDS,
+    WHOLE_TOLERANCE,
+    Unlike,
+    answer,
+    apart,
+    cut_takes,
+    feed,
+    in_whole_numbers,
+    relative,
+)
 from daemon.inference import CPU, cuda_obstacle, open_session
 
 MODELS = sorted((Path(__file__).parents[2] / "models").glob("*.onnx"))
@@ -18,6 +29,20 @@ def test_every_model_that_ships_gets_an_input_that_it_can_run(path: Path) -> Non
     outputs = session.run(None, feed(session))
 
     assert all(np.isfinite(each).all() for each in outputs)
+
+
+def test_whole_numbers_rounded_otherwise_stay_within_their_tolerance() -> None:
+    (path,) = filter(in_whole_numbers, MODELS)
+    usual = open_session(path, [CPU])
+    # Step by step and in floating point in between, as a provider without whole numbers computes.
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    other = ort.InferenceSession(str(path), options, providers=[CPU])
+
+    given = feed(usual)
+
+    pairs = zip(usual.run(None, given), other.run(None, given), strict=True)
+    assert 0 < max(relative(*pair) for pair in pairs) < WHOLE_TOLERANCE
 
 
 def test_answers_differ_by_their_numbers_but_not_by_times_and_ids() -> None:

@@ -40,6 +40,7 @@ def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> 
     card = yaml.safe_load(
         ship(["multi"], tmp_path / "work", tmp_path / "models", sketches(plan)).read_text()
     )
+    assert card["input"]["width"] == plan.recipe.side
     assert card["recipe"]["rate"] == 1e-4
     assert card["recipe"]["before"]["rate"] == plan.recipe.rate
     assert card["recipe"]["before"]["before"] is None
@@ -67,8 +68,9 @@ def test_a_detector_that_ships_learns_on(kind: str, tmp_path: Path) -> None:
     further = replace(few, recipe=replace(few.recipe, steps=1, rate=1e-5), start=start)
     train_variants(further, pictures, ["multi"], tmp_path / "further")
     told = yaml.safe_load(
-        ship(["multi"], tmp_path / "further", tmp_path / "m2", pictures).read_text()
+        ship(["multi"], tmp_path / "further", tmp_path / "m2", pictures, input_side=160).read_text()
     )
+    assert told["input"]["width"] == told["input"]["height"] == 160
     assert told["data"][0] == "pictures of a street"
     assert told["recipe"]["before"]["steps"] == 8
 
