@@ -10,17 +10,6 @@ from export.options import out_folder, out_option, precision_option, terms_optio
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
-CELL = 32
-"""Pixels of the largest cells' sides."""
-
-
-def _whole_cells(_context: click.Context, _option: click.Parameter, side: int | None) -> int | None:
-    if side is not None and side % CELL:
-        fitting = side // CELL * CELL
-        raise click.BadParameter(
-            f"{side} is no multiple of {CELL}; {fitting} and {fitting + CELL} are"
-        )
-    return side
 
 
 @click.command()
@@ -79,13 +68,12 @@ def _whole_cells(_context: click.Context, _option: click.Parameter, side: int | 
     "--side",
     default=320,
     show_default=True,
-    callback=_whole_cells,
+    type=click.IntRange(32),
     help="Pixels of the longer side of samples, a multiple of 32.",
 )
 @click.option(
     "--input-side",
-    type=int,
-    callback=_whole_cells,
+    type=click.IntRange(32),
     help="Pixels of the longer side of what the shipped `multi` looks at, a multiple of 32.  "
     "[default: as it learnt]",
 )
@@ -93,7 +81,7 @@ def _whole_cells(_context: click.Context, _option: click.Parameter, side: int | 
     "--early-side",
     default=0,
     show_default=True,
-    callback=_whole_cells,
+    type=click.IntRange(0),
     help="Pixels of samples in the first six tenths of the time, a multiple of 32, if above 0.",
 )
 @click.option(
@@ -172,12 +160,21 @@ def objects(
     from export.data.cache import cache_folder
     from export.objects import recipe
     from export.objects.augment import Augmentation
+    from export.objects.graph import MULTIPLE
     from export.objects.material import read
     from export.objects.model import KINDS
     from export.objects.quantise import LOOKED_AT
     from export.objects.restore import Start
     from export.objects.train import Recipe
 
+    sides = {"--side": side, "--input-side": input_side or 0, "--early-side": early_side}
+    for option, given in sides.items():
+        if given % MULTIPLE:
+            below = given // MULTIPLE * MULTIPLE
+            raise click.BadParameter(
+                f"{given} is no multiple of {MULTIPLE}; {below} and {below + MULTIPLE} are",
+                param_hint=option,
+            )
     torch.set_num_threads(threads)
     folder = work or cache_folder() / "objects"
     out = out_folder(out, folder, quick=quick)

@@ -177,13 +177,14 @@ def ship(
         with publishing(folder) as made:
             path = made / f"{name if last else f'{name}-{variant}'}.onnx"
             network, learnt = load_detector(weights), load_recipe(weights)
-            free = isinstance(network, MultiScale)
             whole = isinstance(network, MultiScale) and network.plain
-            graph = graph_of(network, (free and input_side) or learnt["side"])
+            side = input_side if input_side and variant == "multi" else learnt["side"]
+            graph = graph_of(network, side)
             described = export(graph, path, path.stem, VERSION)
             parity = check_parity(graph, path)
             describe = partial(
-                write_card, path, described, summary=SUMMARY[variant] + WHOLE * whole,
+                write_card, path, described,
+                summary=SUMMARY[variant] + (WHOLE if whole else ""),
                 licence=OWN_TERMS, threshold=THRESHOLD, overlap=OVERLAP,
             )  # fmt: skip
             if whole:
