@@ -53,10 +53,10 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--network",
     type=click.Choice(["separable", "plain"]),
-    default="separable",
+    default="plain",
     show_default=True,
-    help="Kind of convolutions. separable: fewest product-sums, in floating point; plain: nearly "
-    "three times as many, in whole numbers of eight bits, where processors multiply those fast.",
+    help="Kind of convolutions. plain: in whole numbers of eight bits, which processors multiply "
+    "fast; separable: a third of the product-sums, in floating point.",
 )
 @click.option(
     "--start",
