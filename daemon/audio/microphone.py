@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 RING_SECONDS = 4.0
 """How long the model may be late before sound is lost."""
+FIRST_SOUND_SECONDS = 5.0
+"""How long the first sound of a stream may take: a sound server that was idle fills a block of up
+to two seconds before it gives any, and devices by radio connect first."""
 _MOST_CHANNELS = 8
 """Microphone arrays have up to eight; a device that offers more is a sound server that mixes."""
 _SOUND_SERVERS = ("pulse", "pipewire", "jack")
@@ -88,7 +91,7 @@ class MicrophoneSource:
         self._pending = Ring(2 * SAMPLE_RATE)
         self._rate = rate
         self._arrived_at = time.time()
-        self._ended = False
+        self._ended = self._sounded = False
         self.description = f"{device.name} ({device.api}, {rate} Hz, channels: {channels})"
         try:
             self._stream = sd.RawInputStream(
@@ -163,12 +166,14 @@ class MicrophoneSource:
                 return False
             if self._ended:
                 raise AudioLost("the device ended the stream")
-            if not self._wait_for_sound(waiting):
-                raise AudioLost(f"no sound from the device for {self._stall:g} s")
+            patience = self._stall if self._sounded else max(self._stall, FIRST_SOUND_SECONDS)
+            if not self._wait_for_sound(patience, waiting):
+                raise AudioLost(f"no sound from the device for {patience:g} s")
+        self._sounded = True
         return True
 
-    def _wait_for_sound(self, waiting: Waiting) -> bool:
-        for seconds in slices(self._stall):
+    def _wait_for_sound(self, patience: float, waiting: Waiting) -> bool:
+        for seconds in slices(patience):
             if self._arrived.acquire(timeout=seconds):
                 return True
             waiting()

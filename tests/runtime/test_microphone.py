@@ -140,6 +140,24 @@ def test_a_device_that_falls_silent_is_lost_too(
 
 
 @audio
+def test_a_device_may_take_longer_to_give_its_first_sound(
+    start: Callable[..., Daemon], tmp_path: Path, room: dict[str, str], pulse: Pulse, talk: Path
+) -> None:
+    pulse.suspend(True)
+    daemon = start("--config", microphone(tmp_path / "config.yaml", stall_seconds=0.7), env=room)
+    daemon.wait_for("porter.started")
+    time.sleep(1.5)
+    pulse.suspend(False)
+    time.sleep(2.5)
+    pulse.play(talk)
+    daemon.wait_for("porter.wake.detected")
+    daemon.wait_for("porter.wake.detected")
+    assert daemon.stop()[0] == 0
+    kinds = [event["type"] for event in daemon.seen]
+    assert "porter.audio.lost" not in kinds
+
+
+@audio
 @pytest.mark.parametrize("after", [0.1, 1.0])
 def test_stops_within_a_second_while_the_device_is_away(
     start: Callable[..., Daemon], tmp_path: Path, room: dict[str, str], pulse: Pulse, after: float

@@ -95,7 +95,8 @@ def test_a_paced_file_gives_events_when_a_microphone_would(
         assert -150 < event["data"]["latency_ms"] < 600
         end = datetime.fromisoformat(event["data"]["end_time"])
         elapsed = (datetime.fromisoformat(event["time"]) - end).total_seconds()
-        assert elapsed * 1000 == pytest.approx(event["data"]["latency_ms"], abs=5)
+        # The event is stamped after its latency is measured; a busy machine may lie between.
+        assert -0.1 < elapsed * 1000 - event["data"]["latency_ms"] < 100
     assert daemon.finish() == 0
     assert 4.0 < time.monotonic() - began < 6.5
 
