@@ -222,8 +222,21 @@ def objects(
 @click.option("--side", default=320, show_default=True, help="Pixels of the longer side, at most.")
 @click.option("--quality", default=80, show_default=True, help="Of WebP, 1 to 100.")
 @click.option("--least", default=0.2, show_default=True, help="Score from which a box is kept.")
+@click.option(
+    "--drawn",
+    multiple=True,
+    metavar="NUMBER=CLASS",
+    help="People drew boxes of this class, which count instead of the teacher's: under this number "
+    "in labels/X.txt for images/X.jpg (YOLO's layout).",
+)
 def label(
-    given: tuple[Path, ...], teacher: Path, out: Path, side: int, quality: int, least: float
+    given: tuple[Path, ...],
+    teacher: Path,
+    out: Path,
+    side: int,
+    quality: int,
+    least: float,
+    drawn: tuple[str, ...],
 ) -> None:
     """Let a detector label PICTURES (files, folders, patterns), to learn from.
 
@@ -240,7 +253,16 @@ def label(
 
     if out.suffix != ".tar":
         raise click.BadParameter(f"{out} does not end in .tar", param_hint="--out")
+    known: dict[int, str] = {}
+    for each in drawn:
+        number, _, name = each.partition("=")
+        if not number.isdecimal() or name not in CLASSES:
+            raise click.BadParameter(
+                f"{each!r} is not NUMBER=CLASS; classes are {', '.join(CLASSES)}",
+                param_hint="--drawn",
+            )
+        known[int(number)] = name
     paths = list_pictures(given)
     detector = open_object_detector(teacher, choose_providers("auto"), 1, CLASSES)
-    counts = label_pictures(paths, detector, out, Storage(side, quality, least))
+    counts = label_pictures(paths, detector, out, Storage(side, quality, least), known)
     click.echo(f"{out}: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}")

@@ -2,7 +2,8 @@
 
 A picture is looked at as it is and mirrored. What both looks find is likelier to be there: the
 score of an object is the mean of both, with zero for a look that missed it, and it is kept, so that
-what learns from it can believe it as far as its teacher did.
+what learns from it can believe it as far as its teacher did. Boxes that people drew for some of the
+classes count more than the detector's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,23 +49,37 @@ class Storage:
 
 
 def label(
-    paths: Sequence[Path], detector: ObjectDetector, target: Path, storage: Storage
+    paths: Sequence[Path],
+    detector: ObjectDetector,
+    target: Path,
+    storage: Storage,
+    drawn: Mapping[int, str] | None = None,
 ) -> dict[str, int]:
     """Label pictures and write TARGET.tar and TARGET.json (COCO, each box with its score).
 
-    Pictures that cannot be read are skipped with a line each.
+    Pictures that cannot be read, or whose boxes cannot, are skipped with a line each.
+
+    Args:
+        paths: of the pictures.
+        detector: that labels them.
+        target: what to write.
+        storage: how pictures are kept.
+        drawn: classes by their numbers in the files of boxes that people drew
+            (:func:`boxes_by_people`).
 
     Returns:
         How many objects of each class there are.
     """
+    numbers = {number: CLASSES.index(name) for number, name in (drawn or {}).items()}
     images: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
     counts = dict.fromkeys(CLASSES, 0)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".tar.tmp")
     with tarfile.open(partial, "w") as tar:
-        for path, image in _read(tqdm(paths, unit="picture", desc="label")):
-            rows = look_twice(detector, image)
+        for path, image, people in _read(tqdm(paths, unit="picture", desc="label"), numbers):
+            rows = _ours(look_twice(detector, image), detector.classes)
+            rows = heed(people, rows, set(numbers.values()))
             shrunk = _shrink(image, storage.side)
             scale = shrunk.shape[1] / image.shape[1]
             number = len(images) + 1
@@ -73,16 +88,13 @@ def label(
             height, width = shrunk.shape[:2]
             images.append({"id": number, "file_name": name, "width": width, "height": height})
             for row in rows[rows[:, 4] >= storage.least]:
-                known = detector.classes[int(row[5])]
-                if known not in counts:
-                    continue
-                counts[known] += 1
+                counts[CLASSES[int(row[5])]] += 1
                 box = [round(float(value) * scale, 1) for value in row[:4]]
                 annotations.append(
                     {
                         "id": len(annotations) + 1,
                         "image_id": number,
-                        "category_id": CLASSES.index(known) + 1,
+                        "category_id": int(row[5]) + 1,
                         "bbox": box,
                         "area": round(box[2] * box[3], 1),
                         "iscrowd": 0,
@@ -141,10 +153,76 @@ def merge(first: Array, second: Array) -> Array:
     return rows[np.argsort(-rows[:, 4], kind="stable")]
 
 
-def _read(paths: Iterable[Path]) -> Iterable[tuple[Path, Image]]:
+def boxes_by_people(path: Path, image: Image, numbers: Mapping[int, int]) -> Array:
+    """Boxes that people drew, in YOLO's layout: `images/DAY/X.jpg` has `labels/DAY/X.txt`.
+
+    A line has a number of a class, and x and y of the middle, width and height as shares of the
+    picture. Outlines of more points are left out.
+
+    Args:
+        path: of the picture.
+        image: the picture.
+        numbers: classes by their numbers in the file; others are left out.
+
+    Returns:
+        (n, 6): left, top, width, height, a score of 1, and the class; none if there is no such file,
+        and none without numbers.
+
+    Raises:
+        SourceError: the file is damaged.
+    """
+    parts = list(path.parts)
+    if not numbers or "images" not in parts:
+        return np.zeros((0, 6), np.float32)
+    parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+    file = Path(*parts).with_suffix(".txt")
+    height, width = image.shape[:2]
+    rows = []
+    try:
+        lines = file.read_text().splitlines() if file.exists() else []
+        for number, *values in (line.split() for line in lines if line.strip()):
+            if int(number) not in numbers or len(values) != 4:
+                continue
+            x, y, w, h = (float(each) for each in values)
+            box = ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)
+            rows.append([*box, 1.0, numbers[int(number)]])
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{file}: no boxes in YOLO's layout: {error}") from None
+    return np.asarray(rows, np.float32).reshape(-1, 6)
+
+
+def heed(people: Array, found: Array, known: set[int]) -> Array:
+    """Finds of a detector beside the boxes that people drew.
+
+    Args:
+        people: (n, 6), left, top, width, height, score and class.
+        found: (m, 6), alike.
+        known: classes that people marked; what they did not mark of these is none.
+
+    Returns:
+        (k, 6): all that people drew, and finds of other classes and of other objects.
+    """
+    if not len(people):
+        return found
+    other = ~np.isin(found[:, 5], list(known))
+    elsewhere = (overlap(found[:, :4], people[:, :4]) < SAME).all(1)
+    return np.concatenate([people, found[other & elsewhere]])
+
+
+def _ours(rows: Array, classes: Sequence[str]) -> Array:
+    """Finds of classes that Porter has, with its numbers of them."""
+    number = {place: CLASSES.index(name) for place, name in enumerate(classes) if name in CLASSES}
+    ours = rows[np.isin(rows[:, 5], list(number))]
+    ours[:, 5] = [number[int(each)] for each in ours[:, 5]]
+    return ours
+
+
+def _read(paths: Iterable[Path], numbers: Mapping[int, int]) -> Iterable[tuple[Path, Image, Array]]:
+    """Pictures, and the boxes that people drew in them."""
     for path in paths:
         try:
-            yield path, read_image(path)
+            image = read_image(path)
+            yield path, image, boxes_by_people(path, image, numbers)
         except SourceError as error:
             click.echo(f"{error}; skipped", err=True)
 

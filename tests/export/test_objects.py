@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.errors import ModelError, SourceError
+from daemon.errors import ModelError
 from daemon.inference import CPU
 from daemon.vision.boxes import overlap
 from daemon.vision.objects.detector import open_object_detector
@@ -35,10 +34,9 @@ from export.objects.augment import (
 )
 from export.objects.boxes import ciou, iou
 from export.objects.convert import COCO, convert_yolox, write_card
-from export.objects.evaluate import Marked, measure, read_marked
+from export.objects.evaluate import Marked, measure
 from export.objects.graph import check_parity, export, graph_of
-from export.objects.label import Storage, label, merge
-from export.objects.material import read, weights
+from export.objects.material import weights
 from export.objects.model import MultiScale, SingleGrid, Widths, centres, corners
 from export.objects.multi_loss import assign, multi_loss
 from export.objects.paint import paint
@@ -46,9 +44,7 @@ from export.objects.quantise import quantise, seen
 from export.objects.restore import Start
 from export.objects.sketches import SHAPES, draw_pictures
 from export.objects.v1_loss import COORD, NOOBJ, v1_loss
-from tests.faces import write_picture
 from tests.models import build_model
-from tests.objects import COLOURS, street, write_colour_detector
 
 SMALL = Widths(channels=(4, 8, 8, 8, 16), blocks=(1, 1, 1), pyramid=8, v1=8)
 
@@ -314,78 +310,6 @@ def test_what_is_no_yolox_is_not_converted(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="not an ONNX graph"):
         convert_yolox(tmp_path / "bad.onnx", tmp_path / "m", "bad")
-
-
-def test_two_looks_are_merged() -> None:
-    one = np.float32([[0, 0, 10, 10, 0.8, 0], [50, 50, 10, 10, 0.6, 1]])
-    two = np.float32([[0, 0, 10, 12, 0.4, 0], [50, 50, 10, 10, 0.6, 2]])
-    rows = merge(one, two)
-    assert rows[:, 4].tolist() == pytest.approx([0.6, 0.3, 0.3])
-    assert rows[0, 3] == pytest.approx(10 + 2 / 3)
-
-
-def test_labelled_pictures_are_read_as_they_were_written(tmp_path: Path) -> None:
-    # Cameras number their pictures anew every day: names say nothing.
-    days = [tmp_path / day / "images" for day in ("monday", "tuesday", "friday")]
-    for day in days:
-        day.mkdir(parents=True)
-    pictures = [
-        write_picture(day / "0001.png", street(("dog", n + 1, 3))) for n, day in enumerate(days)
-    ]
-    (tmp_path / "bad.jpg").write_bytes(b"")
-    detector = open_object_detector(write_colour_detector(tmp_path / "m"), [CPU])
-    storage = Storage(side=160, quality=90)
-    counts = label([*pictures, tmp_path / "bad.jpg"], detector, tmp_path / "set.tar", storage)
-    assert counts["dog"] == 3
-    found = read([tmp_path / "set.tar"], 160)
-    assert len(found) == 3
-    assert found.sizes.tolist() == [[160, 128]] * 3
-    for number in range(3):
-        assert found.labels[number, 0] == CLASSES.index("dog")
-        assert found.scores[number].gt(0).sum() == 1
-        expected = [16 * (number + 1), 48, 16 * (number + 2), 64]
-        assert found.boxes[number, 0].tolist() == pytest.approx(expected, abs=1)
-        assert found.images[number, :, 56, 16 * (number + 1) + 8].tolist() == pytest.approx(
-            COLOURS["dog"], abs=25
-        )
-    some = read([tmp_path / "set.tar"], 160, 2)
-    assert (some.images == found.images[::2]).all()
-
-
-def test_a_picture_that_cannot_be_decoded_is_left_out(tmp_path: Path) -> None:
-    names = ["0.png", "1.png", "2.png"]
-    with tarfile.open(tmp_path / "set.tar", "w") as tar:
-        for number, name in enumerate(names):
-            picture = write_picture(tmp_path / name, np.full((40, 60, 3), 80 * number, np.uint8))
-            if number == 1:
-                picture.write_bytes(b"no picture")
-            tar.add(picture, name)
-    described = {
-        "images": [
-            {"id": n, "file_name": name, "width": 60, "height": 40} for n, name in enumerate(names)
-        ],
-        "categories": [{"id": 1, "name": "dog"}],
-        "annotations": [{"image_id": n, "category_id": 1, "bbox": [n, 0, 9, 9]} for n in range(3)],
-    }
-    (tmp_path / "set.json").write_text(json.dumps(described))
-    found = read([tmp_path / "set.tar"], 64)
-    assert found.images[:, 0, 20, 30].tolist() == [0, 160]
-    assert found.boxes[:, 0, 0].tolist() == [0, 2]
-
-
-@pytest.mark.parametrize("damage", ["no json", "bad json", "cut tar"])
-def test_a_damaged_set_is_named(tmp_path: Path, damage: str) -> None:
-    with tarfile.open(tmp_path / "set.tar", "w"):
-        pass
-    empty = '{"images": [], "annotations": [], "categories": []}'
-    if damage != "no json":
-        (tmp_path / "set.json").write_text("{" if damage == "bad json" else empty)
-    if damage == "cut tar":
-        (tmp_path / "set.tar").write_bytes(b"x" * 100)
-    for reader in (lambda: read([tmp_path / "set.tar"], 64),
-                   lambda: read_marked(tmp_path / "set.tar")):  # fmt: skip
-        with pytest.raises(SourceError, match=r"set\.tar"):
-            reader()
 
 
 def test_average_precision_is_one_for_who_knows_and_half_for_who_knows_half() -> None:
