@@ -165,8 +165,8 @@ def boxes_by_people(path: Path, image: Image, numbers: Mapping[int, int]) -> Arr
         numbers: classes by their numbers in the file; others are left out.
 
     Returns:
-        (n, 6): left, top, width, height, a score of 1, and the class; none if there is no such file,
-        and none without numbers.
+        (n, 6): left, top, width, height, a score of 1, and the class; none without such a file, and
+        none without numbers.
 
     Raises:
         SourceError: the file is damaged.

@@ -27,6 +27,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from export.convert import save
+from export.objects.doubling import copy_instead_of_resize
 from export.objects.material import Pictures
 
 QUANTISED = ("Conv", "Relu", "Add", "Concat", "Resize")
@@ -67,7 +68,9 @@ def quantise(path: Path, images: Images, described: Mapping[str, Any]) -> None:
                 op_types_to_quantize=list(QUANTISED),
                 nodes_to_exclude=_left(onnx.load(prepared)),
             )
-            save(onnx.load(made), path, described)
+            model = onnx.load(made)
+            copy_instead_of_resize(model)
+            save(model, path, described)
     finally:
         logging.disable(logging.NOTSET)
 

@@ -130,7 +130,7 @@ class ObjectDetector:
         if every_class:
             places, classes = np.nonzero(scores >= least)
         else:
-            places = np.unique(np.nonzero(scores >= least)[0])
+            places = np.flatnonzero((scores >= least).any(1))
             classes = scores[places].argmax(1)
         values = scores[places, classes]
         if len(places) > CANDIDATES:
