@@ -23,8 +23,6 @@ GREY = 114
 """Level beside a picture."""
 MOST_BOXES = 40
 """In one picture; of more, the surest count."""
-STEEPNESS = 0.75
-"""Power of a class's rarity with which its pictures are drawn more often."""
 
 
 @dataclass
@@ -99,14 +97,14 @@ def read(sets: Sequence[Path], side: int, most: int | None = None) -> Pictures:
     return Pictures(sizes, boxes, labels, scores, images[: len(kept)])
 
 
-def weights(pictures: Pictures, common: float = 0.1) -> Tensor:
+def weights(pictures: Pictures, power: float, most: float, common: float = 0.1) -> Tensor:
     """How often each picture shall be drawn: those with rare classes more often (arXiv:1908.03195).
-
-    Steeper than the square root of that paper, with which the rarest kinds, bags and suitcases,
-    were hardly learnt.
 
     Args:
         pictures: n of them.
+        power: of a class's rarity with which its pictures are drawn more often; that paper's is a
+            half.
+        most: times as often, at most.
         common: share of pictures from which a class counts as common.
 
     Returns:
@@ -115,7 +113,7 @@ def weights(pictures: Pictures, common: float = 0.1) -> Tensor:
     present = torch.zeros(len(pictures), len(CLASSES), device=pictures.boxes.device)
     present.scatter_reduce_(1, pictures.labels, (pictures.scores > 0).float(), "amax")
     share = present.mean(0).clamp(min=1e-6)
-    factor = (common / share).pow(STEEPNESS).clamp(1, 8)
+    factor = (common / share).pow(power).clamp(1, most)
     best: Tensor = (present * factor).amax(1)
     return torch.where(best > 0, best, torch.full_like(best, 0.5))
 

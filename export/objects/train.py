@@ -59,6 +59,11 @@ class Recipe:
     it (AVX-512 BF16, AMX)."""
     widths: Widths = field(default_factory=Widths)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    rarity: float = 0.75
+    """Power of a class's rarity with which its pictures are drawn more often: with a half the
+    rarest kinds, bags and suitcases, were hardly learnt."""
+    most_often: float = 8.0
+    """Times that a picture with a rare class is drawn as often as others, at most."""
     seed: int = 0
     data: tuple[str, ...] = ()
     """What is learnt from, for the card."""
@@ -308,7 +313,7 @@ def _batches(recipe: Recipe, pictures: Pictures, progress: Callable[[], float]) 
     device = pictures.images.device
     # Going on with the same dice would draw the samples that were learnt from before once more.
     dice = torch.Generator(device).manual_seed(recipe.seed + recipe.steps_before)
-    frequency = weights(pictures)
+    frequency = weights(pictures, recipe.rarity, recipe.most_often)
     calm = replace(recipe.augmentation, mosaic=0.0, smallest=0.7, largest=1.2)
     while (now := progress()) < 1:
         chosen = torch.multinomial(frequency, recipe.batch * 4, True, generator=dice)

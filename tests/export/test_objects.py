@@ -195,9 +195,12 @@ def test_rare_classes_are_drawn_more_often() -> None:
     pictures.labels[:] = 0
     pictures.scores[:50, 0] = 1
     pictures.labels[50, 0], pictures.scores[50, 0] = CLASSES.index("suitcase"), 1
-    frequency = weights(pictures)
-    assert frequency[50] > frequency[0] == 1
-    assert frequency[55] == 0.5
+    # Of 60 pictures one has it, where a tenth would be common: rarity 6.
+    for power, most, often in [(0.5, 10, 6**0.5), (1, 10, 6), (1, 3, 3)]:
+        frequency = weights(pictures, power, most)
+        assert frequency[50] == pytest.approx(often)
+        assert frequency[0] == 1
+        assert frequency[55] == 0.5
 
 
 @pytest.mark.parametrize("convolutions", ["separable", "plain"])
