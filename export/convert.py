@@ -105,6 +105,14 @@ def save(model: onnx.ModelProto, path: Path, described: Mapping[str, Any]) -> No
     partial.replace(path)
 
 
+def drop_unused(graph: onnx.GraphProto) -> None:
+    """Take the constants out that no node of a graph reads."""
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
 def _gru(x: Any, hidden: Any, weights: Sequence[Any], *_settings: Any) -> tuple[Any, Any]:
     """One batch-first layer as ONNX's GRU; the exporter's own way costs a dozen nodes more.
 

@@ -91,7 +91,8 @@ class MicrophoneSource:
         self._pending = Ring(2 * SAMPLE_RATE)
         self._rate = rate
         self._arrived_at = time.time()
-        self._ended = self._sounded = False
+        self._ended = False
+        self._patience = max(self._stall, FIRST_SOUND_SECONDS)
         self.description = f"{device.name} ({device.api}, {rate} Hz, channels: {channels})"
         try:
             self._stream = sd.RawInputStream(
@@ -166,14 +167,13 @@ class MicrophoneSource:
                 return False
             if self._ended:
                 raise AudioLost("the device ended the stream")
-            patience = self._stall if self._sounded else max(self._stall, FIRST_SOUND_SECONDS)
-            if not self._wait_for_sound(patience, waiting):
-                raise AudioLost(f"no sound from the device for {patience:g} s")
-        self._sounded = True
+            if not self._wait_for_sound(waiting):
+                raise AudioLost(f"no sound from the device for {self._patience:g} s")
+        self._patience = self._stall
         return True
 
-    def _wait_for_sound(self, patience: float, waiting: Waiting) -> bool:
-        for seconds in slices(patience):
+    def _wait_for_sound(self, waiting: Waiting) -> bool:
+        for seconds in slices(self._patience):
             if self._arrived.acquire(timeout=seconds):
                 return True
             waiting()

@@ -25,7 +25,16 @@ from daemon.cards import read_card
 from daemon.errors import ModelError
 from daemon.vision.alignment import ARCFACE
 from daemon.vision.cards import EncoderCard, FaceInput
-from export.convert import OPSET, TOLERANCE, ParityError, publishing, save, save_card, sha256
+from export.convert import (
+    OPSET,
+    TOLERANCE,
+    ParityError,
+    drop_unused,
+    publishing,
+    save,
+    save_card,
+    sha256,
+)
 from export.embedding import dlib_net
 from export.embedding.model import HALVED, QUANTISED, quantised
 
@@ -276,10 +285,7 @@ def _without_prelu(graph: onnx.GraphProto) -> None:
         nodes.append(helper.make_node("Add", [f"{y}_low", f"{y}_high"], [y]))
     del graph.node[:]
     graph.node.extend(nodes)
-    used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    drop_unused(graph)
 
 
 def dlib_weights() -> Path:

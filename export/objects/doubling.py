@@ -11,6 +11,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from export.convert import drop_unused
+
 
 def copy_instead_of_resize(model: onnx.ModelProto) -> None:
     """Replace every Resize between two steps of whole numbers, in place; the results stay.
@@ -30,26 +32,24 @@ def copy_instead_of_resize(model: onnx.ModelProto) -> None:
     }
     for node in [each for each in graph.node if each.op_type == "Resize"]:
         below = makers.get(node.input[0])
-        (above,) = (each for each in graph.node if node.output[0] in each.input)
-        if below is None or (below.op_type, above.op_type) != (
-            "DequantizeLinear",
-            "QuantizeLinear",
-        ):
+        above = [each for each in graph.node if node.output[0] in each.input]
+        around = [each.op_type for each in (below, *above) if each is not None]
+        if below is None or around != ["DequantizeLinear", "QuantizeLinear"]:
             raise ValueError(f"{node.name}: not between whole numbers")
-        steps = zip(below.input[1:], above.input[1:], strict=True)
+        steps = zip(below.input[1:], above[0].input[1:], strict=True)
         if not all(np.array_equal(values[one], values[other]) for one, other in steps):
             raise ValueError(f"{node.name}: its numbers have other steps afterwards")
         if values[node.input[2]].tolist() != [1, 1, 2, 2] or _mode(node) != "nearest":
             raise ValueError(f"{node.name}: does not repeat each place twice")
         channels = shapes[node.input[0]][1]
-        made, constants = doubled(node.name, below.input[0], above.output[0], channels)
+        made, constants = doubled(node.name, below.input[0], above[0].output[0], channels)
         place = list(graph.node).index(node)
         graph.node.remove(node)
-        graph.node.remove(above)
+        graph.node.remove(above[0])
         for each in reversed(made):
             graph.node.insert(place, each)
         graph.initializer.extend(constants)
-    _drop_unused(graph)
+    drop_unused(graph)
 
 
 def doubled(
@@ -90,10 +90,3 @@ def doubled(
 def _mode(node: onnx.NodeProto) -> str:
     found = next((each.s.decode() for each in node.attribute if each.name == "mode"), "nearest")
     return str(found)
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    """Take constants out that no node reads."""
-    read = {name for node in graph.node for name in node.input}
-    for each in [one for one in graph.initializer if one.name not in read]:
-        graph.initializer.remove(each)
