@@ -90,6 +90,14 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     show_default=True,
     help="Of so many samples one is shown to the teacher whose features are imitated.",
 )
+@click.option(
+    "--rounded",
+    default=0.2,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of the time, the last, in which a plain `multi` learns with its numbers rounded "
+    "as its file will round them.",
+)
 @precision_option
 @click.option("--seed", default=0, show_default=True, help="Of chance.")
 @click.option(
@@ -131,6 +139,7 @@ def objects(
     input_side: int | None,
     early_side: int,
     imitated: int,
+    rounded: float,
     precision: str,
     seed: int,
     report: Path | None,
@@ -186,7 +195,7 @@ def objects(
     learning = Recipe(
         minutes=minutes, batch=batch, seed=seed, rate=rate, augmentation=Augmentation(mosaic),
         side=side, early_side=early_side, imitated=imitated, precision=precision,
-        widths=KINDS[network],
+        widths=KINDS[network], rounded=rounded,
     )  # fmt: skip
     told = recipe.told(sets, classifier, teacher)
     before = None if start is None else Start(start)

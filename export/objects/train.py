@@ -21,6 +21,7 @@ from export.objects.imitate import Apprentice, Teacher, difference
 from export.objects.material import Pictures, weights
 from export.objects.model import VARIANTS, Backbone, MultiScale, SingleGrid, Widths, centres
 from export.objects.multi_loss import multi_loss
+from export.objects.rounding import round_numbers
 from export.objects.v1_loss import v1_loss
 from export.objects.yolox import Yolox
 from export.squeezenet import SqueezeNet
@@ -64,6 +65,9 @@ class Recipe:
     rarest kinds, bags and suitcases, were hardly learnt."""
     most_often: float = 8.0
     """Times that a picture with a rare class is drawn as often as others, at most."""
+    rounded: float = 0.2
+    """Share of the time, the last, in which numbers in a plain multi-scale network are rounded as
+    its file rounds them."""
     seed: int = 0
     data: tuple[str, ...] = ()
     """What is learnt from, for the card."""
@@ -267,6 +271,7 @@ def _learn(
     )
     clock = Clock(recipe.steps, None if recipe.steps else recipe.minutes)
     step, saved, running = 0, time.monotonic(), torch.zeros((), device=device)
+    rounds = False
 
     def progress() -> float:
         return min(1.0, clock.share(step))
@@ -276,6 +281,9 @@ def _learn(
         for batch in _batches(recipe, pictures, progress):
             for group in optimiser.param_groups:
                 group["lr"] = _rate(progress(), recipe.rate)
+            if not rounds and 1 - progress() < recipe.rounded:
+                round_numbers(network)
+                rounds = True
             x = batch.images.contiguous(memory_format=torch.channels_last)
             with _cast(recipe, device):
                 predicted = network(x)
