@@ -204,8 +204,10 @@ class Control:
         try:
             result = await asyncio.wait_for(handler(request, peer), WORK_PATIENCE)
         except PorterError as error:
+            log.warning("%s, asked for by %s, was refused: %s", command, peer, error)
             return {"ok": False, "error": str(error)}
         except TimeoutError:
+            log.warning("%s, asked for by %s, was not done in time", command, peer)
             return {"ok": False, "error": f"not done within {WORK_PATIENCE:g} s"}
         except Exception:
             log.exception("%s, asked for by %s, failed", command, peer)

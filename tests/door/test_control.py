@@ -141,13 +141,14 @@ def test_only_owner_and_group_may_use_it(path):
     assert serving(path, story) == []
 
 
-def test_the_reason_of_a_refusal_is_the_error(path):
+def test_the_reason_of_a_refusal_is_the_error_and_the_log_says_who_asked(path, caplog):
     async def story(_: Control) -> None:
         client = Client(ControlConfig(path=path))
         with pytest.raises(PorterError, match=r"^not today$"):
             await asyncio.to_thread(client.ask, "echo", text="refuse")
 
-    serving(path, story)
+    ((_, peer),) = serving(path, story)
+    assert f"echo, asked for by {peer}, was refused: not today" in caplog.text
 
 
 def test_a_bug_in_a_handler_is_logged_and_the_daemon_goes_on(path, caplog):
