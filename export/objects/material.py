@@ -23,6 +23,9 @@ GREY = 114
 """Level beside a picture."""
 MOST_BOXES = 40
 """In one picture; of more, the surest count."""
+SURE = 0.5
+"""Score from which a box makes a picture one with a rare class: of a teacher's doubtful finds of
+what is rare most are something else, such as handbags that it takes for suitcases."""
 
 
 @dataclass
@@ -108,10 +111,11 @@ def weights(pictures: Pictures, power: float, most: float, common: float = 0.1) 
         common: share of pictures from which a class counts as common.
 
     Returns:
-        (n,) relative frequencies, 1 for pictures with common classes alone.
+        (n,) relative frequencies, 1 for pictures with common classes alone, a half for those in
+        which nothing is sure.
     """
     present = torch.zeros(len(pictures), len(CLASSES), device=pictures.boxes.device)
-    present.scatter_reduce_(1, pictures.labels, (pictures.scores > 0).float(), "amax")
+    present.scatter_reduce_(1, pictures.labels, (pictures.scores >= SURE).float(), "amax")
     share = present.mean(0).clamp(min=1e-6)
     factor = (common / share).pow(power).clamp(1, most)
     best: Tensor = (present * factor).amax(1)

@@ -201,6 +201,8 @@ def test_rare_classes_are_drawn_more_often() -> None:
         assert frequency[50] == pytest.approx(often)
         assert frequency[0] == 1
         assert frequency[55] == 0.5
+    pictures.scores[50, 0] = 0.4  # a suitcase that the teacher doubts is mostly none
+    assert weights(pictures, 1, 10)[50] == 0.5
 
 
 @pytest.mark.parametrize("convolutions", ["separable", "plain"])
