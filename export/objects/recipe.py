@@ -103,6 +103,7 @@ def _warming(plan: Plan) -> Recipe:
         minutes=plan.warm_up_minutes,
         side=WARM_SIDE,
         early_side=0,
+        rounded=0.0,
         augmentation=_gentle(plan),
     )
 

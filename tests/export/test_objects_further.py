@@ -34,6 +34,9 @@ def test_the_card_tells_of_the_run_that_another_went_on_from(tmp_path: Path) -> 
     )
     warmed = backbone_of(further, tmp_path / "work")
     assert warmed is not None
+    # Warming up rounds nothing: a backbone serves, however long is rounded afterwards.
+    rounding = replace(further, recipe=replace(other, rounded=0.5))
+    assert backbone_of(rounding, tmp_path / "work") == warmed
     save_weights(Backbone(SMALL), other, warmed, 1)
     train_variants(further, sketches(plan), ["multi"], tmp_path / "work")
 
