@@ -60,8 +60,13 @@ def write_video(path: Path, pictures: list[Image], rate: float = 10.0) -> Path:
     return path
 
 
-def write_colour_detector(folder: Path, name: str = "objects", **changes: Any) -> Path:
-    """Write NAME.onnx and its card, with `changes` in the card; returns the card."""
+def write_colour_detector(
+    folder: Path, name: str = "objects", output: dict[str, Any] | None = None, **changes: Any
+) -> Path:
+    """Write NAME.onnx and its card, with `changes` in the card; returns the card.
+
+    With `output`, both say that of the output, whether it is true or not.
+    """
     # A cell's logit is how much of a colour it has beyond the others; the distances of its box
     # are sigmoid(0) = half a cell, so that the box is the cell.
     mean = 1 / CELL**2 / 20
@@ -87,7 +92,7 @@ def write_colour_detector(folder: Path, name: str = "objects", **changes: Any) -
         "name": name,
         "version": "1",
         "input": INPUT,
-        "output": OUTPUT,
+        "output": output or OUTPUT,
         "classes": list(COLOURS),
     }
     helper.set_model_props(model, {"porter": json.dumps(described)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -56,9 +57,11 @@ def inside(boxes: Array, places: Array) -> npt.NDArray[np.bool_]:
 def suppress(boxes: Array, scores: Array, limit: float) -> npt.NDArray[np.intp]:
     """Greedy non-maximum suppression: of boxes that overlap too much, only the best stays.
 
+    Of boxes without an area only the best stays, too, wherever they are.
+
     Args:
         boxes: (n, 4).
-        scores: (n,).
+        scores: (n,), above 0.
         limit: intersection over union above which the lower score goes.
 
     Returns:
@@ -68,10 +71,4 @@ def suppress(boxes: Array, scores: Array, limit: float) -> npt.NDArray[np.intp]:
     >>> suppress(boxes, np.float32([0.7, 0.9, 0.8]), 0.5).tolist()
     [1, 2]
     """
-    order = np.argsort(-scores, kind="stable")
-    too_near = overlap(boxes[order], boxes[order]) > limit
-    stays = np.ones(len(order), bool)
-    for rank in range(len(order)):
-        if stays[rank]:
-            stays[rank + 1 :] &= ~too_near[rank, rank + 1 :]
-    return order[stays]
+    return np.asarray(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, limit), np.intp)

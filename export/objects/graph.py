@@ -36,7 +36,7 @@ MULTIPLE = 32
 class MultiScaleGraph(nn.Module):
     """The second variant as it ships: pixels of 0 to 255 as they come, scores of 0 to 1."""
 
-    output = ObjectOutput(boxes="distances", strides=list(STRIDES))
+    output = ObjectOutput(boxes="distances", strides=list(STRIDES), columns=True)
 
     def __init__(self, network: MultiScale, side: int) -> None:
         super().__init__()
@@ -44,11 +44,30 @@ class MultiScaleGraph(nn.Module):
             width=side, height=side, multiple=MULTIPLE, channels="bgr", mean=[0.0] * 3, scale=1.0
         )
         self.network = fused(network)
+        assert isinstance(self.network, MultiScale)
+        self.network.out = nn.ModuleList(_as_product(each) for each in self.network.out)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(1, 3, h, w) BGR, 0 to 255, to (1, cells, 4 + classes)."""
-        codes: Tensor = self.network(image)
-        return torch.cat([codes[..., :4], codes[..., 4:].sigmoid()], 2)
+        """(1, 3, h, w) BGR, 0 to 255, to (1, 4 + classes, cells)."""
+        network = self.network
+        assert isinstance(network, MultiScale)
+        mixed = network.mixed(network.features(image))
+        # Channels innermost, as convolutions in whole numbers leave them in memory.
+        rows = [
+            out(each.permute(0, 2, 3, 1).flatten(0, 2))
+            for out, each in zip(network.out, mixed, strict=True)
+        ]
+        reach, logits = network.parts(torch.cat(rows).t()[None])
+        return torch.cat([reach, logits.sigmoid()], 1)
+
+
+def _as_product(out: nn.Module) -> nn.Linear:
+    """A convolution of single places as a product of matrices."""
+    assert isinstance(out, nn.Conv2d)
+    assert out.bias is not None
+    product = nn.Linear(out.in_channels, out.out_channels)
+    product.weight.data, product.bias.data = out.weight.data.flatten(1), out.bias.data
+    return product
 
 
 class SingleGridGraph(nn.Module):

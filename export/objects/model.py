@@ -214,17 +214,20 @@ class MultiScale(nn.Module):
         features: tuple[Tensor, Tensor, Tensor] = self.pyramid(*self.backbone(x))
         return features
 
+    def mixed(self, features: tuple[Tensor, Tensor, Tensor]) -> list[Tensor]:
+        """Features as the last convolutions take them."""
+        return [mix(each) for mix, each in zip(self.mix, features, strict=True)]
+
+    def parts(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """What the last convolutions give, (n, 4 + classes, cells), as distances and logits."""
+        reach = _positive if self.plain else F.softplus
+        return reach(codes[:, :4]), codes[:, 4:]
+
     def codes(self, features: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """Features to codes, as :meth:`forward` gives them."""
-        codes = torch.cat(
-            [
-                out(mix(each)).flatten(2)
-                for mix, out, each in zip(self.mix, self.out, features, strict=True)
-            ],
-            2,
-        ).transpose(1, 2)
-        reach = _positive if self.plain else F.softplus
-        return torch.cat([reach(codes[..., :4]), codes[..., 4:]], 2)
+        mixed = self.mixed(features)
+        given = [out(each).flatten(2) for out, each in zip(self.out, mixed, strict=True)]
+        return torch.cat(self.parts(torch.cat(given, 2)), 1).transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures to codes.

@@ -114,21 +114,10 @@ def _left(model: onnx.ModelProto) -> list[str]:
         for each in nodes
         if each in convolutions[:STEM] or (each.op_type == "Relu" and each.input[0] in stem)
     ]
-    # What is made of the last convolutions, which no other follows.
-    feeds = {name for each in convolutions for name in _before(nodes, each)}
-    last = [each for each in convolutions if each.output[0] not in feeds]
-    made = {each.output[0] for each in last}
+    # What is made of the last convolutions, which the graph has as products of matrices.
+    made = {each.output[0] for each in nodes if each.op_type == "Gemm"}
     for each in nodes:
         if made.intersection(each.input):
             made.update(each.output)
             left.append(each.name)
-    return [*left, *(each.name for each in last)]
-
-
-def _before(nodes: list[onnx.NodeProto], node: onnx.NodeProto) -> set[str]:
-    """Everything that a node's inputs are made of."""
-    wanted = set(node.input)
-    for each in reversed(nodes):
-        if wanted.intersection(each.output):
-            wanted.update(each.input)
-    return wanted
+    return left

@@ -62,7 +62,14 @@ def restore(start: Start, pictures: Pictures) -> MultiScale:
     """
     network, shipped = MultiScale(start.widths).eval(), fused(MultiScale(start.widths))
     try:
-        shipped.load_state_dict(weights_of(start.network, PREFIX))
+        weights = weights_of(start.network, PREFIX)
+        # The file has the last convolutions as products of matrices.
+        shipped.load_state_dict(
+            {
+                name: each[..., None, None] if each.ndim == 2 else each
+                for name, each in weights.items()
+            }
+        )
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise ModelError(f"{start.network}: not of the widths in its card: {reason}") from None

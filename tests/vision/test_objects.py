@@ -20,7 +20,7 @@ from daemon.vision.objects.coding import decode, draw, grid, place, suppress_by_
 from daemon.vision.objects.detector import open_object_detector
 from daemon.vision.objects.settings import ObjectsConfig
 from daemon.vision.objects.watch import ObjectWatch, Presence, open_watch
-from tests.objects import CELL, street, write_colour_detector
+from tests.objects import CELL, OUTPUT, street, write_colour_detector
 
 SIDES = st.integers(1, 900)
 
@@ -51,9 +51,9 @@ def test_a_box_of_the_picture_comes_back_from_the_input(
 def test_only_the_picture_is_drawn_and_the_rest_is_grey(width: int, height: int) -> None:
     into = an_input(width=64, height=64, placement="centre", fill=7, channels="rgb")
     where, size = place(width, height, into)
-    out = np.zeros((3, *size), np.float32)
+    pixels, out = np.zeros((3, *size), np.uint8), np.zeros((3, *size), np.float32)
     picture = np.full((height, width, 3), (10, 20, 30), np.uint8)
-    draw(picture, where, into, out)
+    draw(picture, where, into, pixels, out)
     shown = out[:, where.top : where.top + where.height, where.left : where.left + where.width]
     assert (shown == np.float32([30, 20, 10])[:, None, None]).all()
     assert (out == 7).all(0).sum() == out[0].size - shown[0].size
@@ -62,8 +62,8 @@ def test_only_the_picture_is_drawn_and_the_rest_is_grey(width: int, height: int)
 def test_pixels_are_shifted_and_scaled_as_the_card_says() -> None:
     into = an_input(width=32, height=32, mean=[1.0, 2.0, 3.0], scale=0.5)
     where, size = place(32, 32, into)
-    out = np.zeros((3, *size), np.float32)
-    draw(np.full((32, 32, 3), 11, np.uint8), where, into, out)
+    pixels, out = np.zeros((3, *size), np.uint8), np.zeros((3, *size), np.float32)
+    draw(np.full((32, 32, 3), 11, np.uint8), where, into, pixels, out)
     assert out[:, 0, 0].tolist() == [5.0, 4.5, 4.0]
 
 
@@ -96,7 +96,7 @@ def test_every_coding_gives_the_boxes_that_were_coded(
 def test_suppression_by_class_is_suppression_of_each_class(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     boxes = rng.uniform(1, 60, (count, 4)).astype(np.float32)
-    scores = rng.permutation(count).astype(np.float32)
+    scores = 1 + rng.permutation(count).astype(np.float32)
     classes = rng.integers(0, 3, count)
     stays = suppress_by_class(boxes, scores, classes, 0.4)
     expected = set()
@@ -131,6 +131,7 @@ def test_only_the_classes_asked_for_are_found(tmp_path: Path) -> None:
         ({"classes": ["person", "person"]}, "person is listed twice"),
         ({"output": {"boxes": "distances"}}, "needed with boxes: distances or cells"),
         ({"output": {"boxes": "cells", "strides": [7]}}, "7 does not divide"),
+        ({"output": OUTPUT | {"strides": [CELL // 2]}}, "have 4 cells in 32x32 .* gives 1 rows"),
         ({"classes": ["person", "cat"]}, "its classes is"),
         ({"threshold": 2}, "threshold"),
         ({"kind": "face-detector"}, "kind"),

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from daemon.vision.boxes import overlap
 from daemon.vision.frames import Image
 from daemon.vision.objects.card import ObjectInput, ObjectOutput
 
@@ -47,26 +46,29 @@ def place(width: int, height: int, into: ObjectInput) -> tuple[Placement, tuple[
     return Placement(scale, left, top, shown_width, shown_height), (input_height, input_width)
 
 
-def draw(image: Image, where: Placement, into: ObjectInput, out: Array) -> None:
+def draw(
+    image: Image, where: Placement, into: ObjectInput, pixels: npt.NDArray[np.uint8], out: Array
+) -> None:
     """Draw a picture into the network's input.
 
     Args:
         image: (height, width, 3) BGR, uint8, of any size from one pixel on.
         where: it lies.
         into: how the network wants it.
+        pixels: (3, height, width), room to work in.
         out: (3, height, width), is overwritten.
     """
     # Down to half the size no pixel is passed over; the mean of an area costs seven times as much.
     method = cv2.INTER_AREA if where.scale < 0.5 else cv2.INTER_LINEAR
     if (where.width, where.height) != (image.shape[1], image.shape[0]):
         image = np.asarray(cv2.resize(image, (where.width, where.height), None, 0, 0, method))
-    planes = image.transpose(2, 0, 1)
+    # Bytes that lie side by side become floats in a third of the time of others.
     bottom, right = where.top + where.height, where.left + where.width
-    out[:, where.top : bottom, where.left : right] = (
-        planes[::-1] if into.channels == "rgb" else planes
-    )
-    out[:, : where.top] = out[:, bottom:] = into.fill
-    out[:, :, : where.left] = out[:, :, right:] = into.fill
+    planes = pixels[::-1] if into.channels == "rgb" else pixels
+    cv2.split(image, [plane[where.top : bottom, where.left : right] for plane in planes])
+    pixels[:, : where.top] = pixels[:, bottom:] = into.fill
+    pixels[:, :, : where.left] = pixels[:, :, right:] = into.fill
+    out[:] = pixels
     if any(into.mean):
         out -= np.asarray(into.mean, np.float32)[:, None, None]
     if into.scale != 1:
@@ -125,10 +127,12 @@ def to_picture(boxes: Array, where: Placement, width: int, height: int) -> Array
     Returns:
         (n, 4).
     """
-    x = np.clip((np.stack([boxes[:, 0], boxes[:, 0] + boxes[:, 2]], 1) - where.left), 0, None)
-    y = np.clip((np.stack([boxes[:, 1], boxes[:, 1] + boxes[:, 3]], 1) - where.top), 0, None)
-    x, y = np.minimum(x / where.scale, width), np.minimum(y / where.scale, height)
-    return np.stack([x[:, 0], y[:, 0], x[:, 1] - x[:, 0], y[:, 1] - y[:, 0]], 1).astype(np.float32)
+    edges = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)
+    edges -= np.array([where.left, where.top] * 2, np.float32)
+    limits = np.array([width, height] * 2, np.float32)
+    edges = np.clip(edges / np.float32(where.scale), 0, limits)
+    edges[:, 2:] -= edges[:, :2]
+    return edges
 
 
 def suppress_by_class(
@@ -138,19 +142,12 @@ def suppress_by_class(
 
     Args:
         boxes: (n, 4).
-        scores: (n,).
+        scores: (n,), above 0.
         classes: (n,).
         limit: intersection over union above which the lower score of one class goes.
 
     Returns:
         Indices of those that stay, best first.
     """
-    order = np.argsort(-scores, kind="stable")
-    sorted_classes = classes[order]
-    rivals = overlap(boxes[order], boxes[order]) > limit
-    rivals &= sorted_classes[:, None] == sorted_classes[None]
-    stays = np.ones(len(order), bool)
-    for rank in np.flatnonzero(np.triu(rivals, 1).any(1)):
-        if stays[rank]:
-            stays[rank + 1 :] &= ~rivals[rank, rank + 1 :]
-    return order[stays]
+    stays = cv2.dnn.NMSBoxesBatched(boxes.tolist(), scores.tolist(), classes.tolist(), 0.0, limit)
+    return np.asarray(stays, np.intp)

@@ -60,11 +60,15 @@ class ObjectDetector:
         strides = card.output.strides
         (source,), target = session.get_inputs(), session.get_outputs()[0]
 
-        def bind(size: tuple[int, int]) -> tuple[Bound, Array]:
-            """What is bound for a size, and the cells of its output."""
+        def bind(size: tuple[int, int]) -> tuple[Bound, npt.NDArray[np.uint8], Array]:
+            """What is bound for a size, room for its pixels, and the cells of its output."""
+            pixels = np.zeros((3, *size), np.uint8)
             image = np.zeros((1, 3, *size), np.float32)
             cells = grid(*size, strides) if strides else np.zeros((0, 3), np.float32)
-            return Bound(session, (source.name, image), (target.name, None)), cells
+            shape = (len(cells), card.width_of_a_row)
+            output = np.zeros((1, *(shape[::-1] if card.output.columns else shape)), np.float32)
+            given = output if strides else None  # without cells nobody knows how many rows
+            return Bound(session, (source.name, image), (target.name, given)), pixels, cells
 
         self.card = card
         self.classes = [each for each in card.classes if names is None or each in names]
@@ -109,8 +113,8 @@ class ObjectDetector:
             (n, 6): x, y, width, height in pixels of `image`, score, and place in `classes`.
         """
         where, size = place(image.shape[1], image.shape[0], self.card.input)
-        bound, cells = self._bound(size)
-        draw(image, where, self.card.input, bound.taken[0])
+        bound, pixels, cells = self._bound(size)
+        draw(image, where, self.card.input, pixels, bound.taken[0])
         output = bound.run()[0]
         rows = output.T if self.card.output.columns else output
         found = self._sorted_out(
@@ -160,6 +164,7 @@ def open_object_detector(
     session = open_session(card.path, providers, threads)
     check_metadata(card, session.get_modelmeta().custom_metadata_map)
     _check_graph(card, session)
+    _check_cells(card, session)
     return ObjectDetector(session, card, names)
 
 
@@ -192,3 +197,20 @@ def _check_graph(card: ObjectCard, session: ort.InferenceSession) -> None:
     width = card.width_of_a_row
     if len(shape) != 3 or shape[1 if card.output.columns else 2] != width:
         raise ModelError(f"{card.path}: must give rows of {width} numbers, but gives {shape}")
+
+
+def _check_cells(card: ObjectCard, session: ort.InferenceSession) -> None:
+    """Whether there is a row for every cell: else boxes would be of other places."""
+    if not card.output.strides:
+        return
+    least = card.input.multiple
+    height, width = (least, least) if least else (card.input.height, card.input.width)
+    nothing = np.zeros((1, 3, height, width), np.float32)
+    output = session.run(None, {session.get_inputs()[0].name: nothing})[0]
+    rows = output.shape[2 if card.output.columns else 1]
+    cells = len(grid(height, width, card.output.strides))
+    if rows != cells:
+        raise ModelError(
+            f"{card.path}: output.strides: {card.output.strides} have {cells} cells in "
+            f"{width}x{height} pixels, but the file gives {rows} rows; correct the strides"
+        )
