@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 from daemon.errors import ConfigError, ModelError
 from daemon.inference import CPU
@@ -20,7 +24,7 @@ from daemon.vision.objects.coding import decode, draw, grid, place, suppress_by_
 from daemon.vision.objects.detector import open_object_detector
 from daemon.vision.objects.settings import ObjectsConfig
 from daemon.vision.objects.watch import ObjectWatch, Presence, open_watch
-from tests.objects import CELL, OUTPUT, street, write_colour_detector
+from tests.objects import CELL, COLOURS, OUTPUT, street, write_colour_detector
 
 SIDES = st.integers(1, 900)
 
@@ -131,7 +135,10 @@ def test_only_the_classes_asked_for_are_found(tmp_path: Path) -> None:
         ({"classes": ["person", "person"]}, "person is listed twice"),
         ({"output": {"boxes": "distances"}}, "needed with boxes: distances or cells"),
         ({"output": {"boxes": "cells", "strides": [7]}}, "7 does not divide"),
-        ({"output": OUTPUT | {"strides": [CELL // 2]}}, "have 4 cells in 32x32 .* gives 1 rows"),
+        (
+            {"output": OUTPUT | {"strides": [CELL // 2]}},
+            "have 400 cells in 320x320 .* gives 100 rows",
+        ),
         ({"classes": ["person", "cat"]}, "its classes is"),
         ({"threshold": 2}, "threshold"),
         ({"kind": "face-detector"}, "kind"),
@@ -141,6 +148,19 @@ def test_only_the_classes_asked_for_are_found(tmp_path: Path) -> None:
 def test_a_wrong_card_is_refused(tmp_path: Path, changes: Any, complaint: str) -> None:
     card = write_colour_detector(tmp_path, **changes)
     with pytest.raises(ModelError, match=complaint):
+        open_object_detector(card, [CPU])
+
+
+def test_a_file_that_fails_on_the_size_in_its_card_is_refused(tmp_path: Path) -> None:
+    card = write_colour_detector(tmp_path)
+    model = onnx.load(card.with_suffix(".onnx"))
+    (shape,) = [each for each in model.graph.initializer if each.name == "flat"]
+    shape.CopyFrom(numpy_helper.from_array(np.array([1, 4 + len(COLOURS), 3]), "flat"))
+    raw = model.SerializeToString()
+    card.with_suffix(".onnx").write_bytes(raw)
+    told = yaml.safe_load(card.read_text()) | {"sha256": hashlib.sha256(raw).hexdigest()}
+    card.write_text(yaml.safe_dump(told))
+    with pytest.raises(ModelError, match=r"objects\.onnx: fails on 320x320 pixels: .*"):
         open_object_detector(card, [CPU])
 
 

@@ -203,10 +203,13 @@ def _check_cells(card: ObjectCard, session: ort.InferenceSession) -> None:
     """Whether there is a row for every cell: else boxes would be of other places."""
     if not card.output.strides:
         return
-    least = card.input.multiple
-    height, width = (least, least) if least else (card.input.height, card.input.width)
+    height, width = card.input.height, card.input.width
     nothing = np.zeros((1, 3, height, width), np.float32)
-    output = session.run(None, {session.get_inputs()[0].name: nothing})[0]
+    try:
+        output = session.run(None, {session.get_inputs()[0].name: nothing})[0]
+    except Exception as error:  # ONNX Runtime has no public base class for its many errors
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{card.path}: fails on {width}x{height} pixels: {reason}") from None
     rows = output.shape[2 if card.output.columns else 1]
     cells = len(grid(height, width, card.output.strides))
     if rows != cells:
