@@ -114,9 +114,13 @@ def open_session(
         )
     # ONNX Runtime has no public base class for its many errors; all say what is wrong.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: cannot be loaded: {reason}") from None
+        raise ModelError(f"{path}: cannot be loaded: {reason_of(error)}") from None
     return session
+
+
+def reason_of(error: Exception) -> str:
+    """What ONNX Runtime says of an error, in one line."""
+    return " ".join(str(error).split())[:200]
 
 
 class Bound:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -31,6 +32,7 @@ from export.objects.model import (
 )
 
 MULTIPLE = 32
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class MultiScaleGraph(nn.Module):
@@ -44,13 +46,11 @@ class MultiScaleGraph(nn.Module):
             width=side, height=side, multiple=MULTIPLE, channels="bgr", mean=[0.0] * 3, scale=1.0
         )
         self.network = fused(network)
-        assert isinstance(self.network, MultiScale)
         self.network.out = nn.ModuleList(_as_product(each) for each in self.network.out)
 
     def forward(self, image: Tensor) -> Tensor:
         """(1, 3, h, w) BGR, 0 to 255, to (1, 4 + classes, cells)."""
         network = self.network
-        assert isinstance(network, MultiScale)
         mixed = network.mixed(network.features(image))
         # Channels innermost, as convolutions in whole numbers leave them in memory.
         rows = [
@@ -105,7 +105,7 @@ def graph_of(network: nn.Module, side: int) -> Graph:
     return SingleGridGraph(network, side).eval()
 
 
-def fused(network: nn.Module) -> nn.Module:
+def fused(network: Network) -> Network:
     """A copy with its batch norms taken into the convolutions, and 1/255 into the first."""
     network = copy.deepcopy(network).cpu().float().eval()
     convolutions = [each for each in network.modules() if isinstance(each, Conv)]

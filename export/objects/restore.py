@@ -80,7 +80,6 @@ def restore(start: Start, pictures: Pictures) -> MultiScale:
             assert isinstance(own.norm, nn.BatchNorm2d)
             norm_by_output(other.conv, own.conv, own.norm)
         shipped(_some(pictures))
-        assert isinstance(shipped, MultiScale)
         network.out.load_state_dict(shipped.out.state_dict())
     return network
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -100,14 +100,15 @@ def test_suppression_keeps_the_best_of_each_place(
     every: npt.NDArray[np.float32], limit: float, seed: int
 ) -> None:
     every = every + np.array([0, 0, 1, 1], np.float32)  # with an area
+    assume((np.abs(overlap(every, every) - limit) > 1e-5).all())  # else rounding would decide
     scores = 1 + np.random.default_rng(seed).permutation(len(every)).astype(np.float32)
     kept = suppress(every, scores, limit)
     assert list(scores[kept]) == sorted(scores[kept], reverse=True)
     among = overlap(every[kept], every[kept]) - np.eye(len(kept))
-    assert (among <= limit + 1e-5).all()
+    assert (among <= limit).all()
     for gone in set(range(len(every))) - set(kept.tolist()):
         rivals = kept[scores[kept] > scores[gone]]
-        assert (overlap(every[[gone]], every[rivals]) > limit - 1e-5).any()
+        assert (overlap(every[[gone]], every[rivals]) > limit).any()
     again = suppress(every[kept], scores[kept], limit)
     assert list(again) == list(range(len(kept)))
 

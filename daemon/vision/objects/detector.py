@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from daemon.cards import check_files, check_metadata, find_card, read_card
 from daemon.errors import ConfigError, ModelError
-from daemon.inference import Bound, open_session
+from daemon.inference import Bound, open_session, reason_of
 from daemon.validation import suggest
 from daemon.vision.frames import Image
 from daemon.vision.objects.card import ObjectCard
@@ -65,9 +65,10 @@ class ObjectDetector:
             pixels = np.zeros((3, *size), np.uint8)
             image = np.zeros((1, 3, *size), np.float32)
             cells = grid(*size, strides) if strides else np.zeros((0, 3), np.float32)
-            shape = (len(cells), card.width_of_a_row)
-            output = np.zeros((1, *(shape[::-1] if card.output.columns else shape)), np.float32)
-            given = output if strides else None  # without cells nobody knows how many rows
+            given = None  # without cells nobody knows how many rows
+            if strides:
+                shape = (len(cells), card.width_of_a_row)
+                given = np.zeros((1, *(shape[::-1] if card.output.columns else shape)), np.float32)
             return Bound(session, (source.name, image), (target.name, given)), pixels, cells
 
         self.card = card
@@ -208,8 +209,9 @@ def _check_cells(card: ObjectCard, session: ort.InferenceSession) -> None:
     try:
         output = session.run(None, {session.get_inputs()[0].name: nothing})[0]
     except Exception as error:  # ONNX Runtime has no public base class for its many errors
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{card.path}: fails on {width}x{height} pixels: {reason}") from None
+        raise ModelError(
+            f"{card.path}: fails on {width}x{height} pixels: {reason_of(error)}"
+        ) from None
     rows = output.shape[2 if card.output.columns else 1]
     cells = len(grid(height, width, card.output.strides))
     if rows != cells:
