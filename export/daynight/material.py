@@ -77,27 +77,37 @@ def read(folders: Sequence[Path], skipped: Callable[[str], None]) -> Pictures:
     return Pictures(tuple(paths), tuple(images), np.array(labels, np.float32))
 
 
+class _Prints:
+    """What pictures are compared by: signs of differences in a grid, and a thumbnail."""
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        size = (HASH_SIDE + 1, HASH_SIDE)
+        thumbs = np.empty((len(images), HASH_SIDE, HASH_SIDE + 1), np.float32)
+        for place, image in enumerate(images):
+            grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+            thumbs[place] = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        rising = (thumbs[:, :, 1:] > thumbs[:, :, :-1]).reshape(len(images), -1)
+        self._signs = np.where(rising, np.float32(1), np.float32(-1))
+        self._flat = thumbs.reshape(len(images), -1)
+
+    def alike(self, others: _Prints) -> npt.NDArray[np.bool_]:
+        """(n, m) which of these are near-duplicates of which of those."""
+        differing = (self._signs.shape[1] - self._signs @ others._signs.T) / 2
+        found: npt.NDArray[np.bool_] = differing <= ALIKE_BITS
+        for own, other in zip(*np.nonzero(found)):
+            off = np.abs(self._flat[own] - others._flat[other]).mean()
+            found[own, other] = off <= ALIKE_LEVELS
+        return found
+
+
 def near_duplicates(images: Sequence[Image]) -> npt.NDArray[np.bool_]:
     """(n, n) which pictures are alike, by a difference hash and the mean level of a thumbnail.
 
     The hash says of each cell of a grid whether it is lighter than its neighbour (Krawetz, "Kind of
     like that", 2013): scaled, recompressed and toned copies keep nearly all bits.
     """
-    greys = [cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in images]
-    thumbs = np.stack(
-        [
-            cv2.resize(each, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA)
-            for each in greys
-        ]
-    ).astype(np.float32)
-    bits = (thumbs[:, :, 1:] > thumbs[:, :, :-1]).reshape(len(images), -1)
-    signs = np.where(bits, 1.0, -1.0).astype(np.float32)
-    differing = (signs.shape[1] - signs @ signs.T) / 2
-    flat = thumbs.reshape(len(images), -1)
-    alike: npt.NDArray[np.bool_] = differing <= ALIKE_BITS
-    for first, second in zip(*np.nonzero(alike)):
-        alike[first, second] = np.abs(flat[first] - flat[second]).mean() <= ALIKE_LEVELS
-    return alike
+    prints = _Prints(images)
+    return prints.alike(prints)
 
 
 def folds(images: Sequence[Image], count: int, seed: int) -> npt.NDArray[np.intp]:
@@ -115,5 +125,4 @@ def apart_from(pictures: Pictures, others: Pictures) -> Pictures:
 
 def seen_among(images: Sequence[Image], others: Pictures) -> npt.NDArray[np.bool_]:
     """(n,) which images have a near-duplicate among others."""
-    alike = near_duplicates([*images, *others.images])
-    return np.asarray(alike[: len(images), len(images) :].any(1))
+    return np.asarray(_Prints(images).alike(_Prints(others.images)).any(1))

@@ -29,6 +29,8 @@ NAME = "efficientnet-lite0"
 SIDE = 224
 CENTRE = 127.5
 """Subtracted from a pixel and divided by, as when it was trained."""
+AT_ONCE = 8
+"""Pictures that it looks at together."""
 HINTS = 64
 PENALTY = 1e-3
 """Inverse strength of the probe's regularisation, chosen by cross-validation."""
@@ -63,14 +65,17 @@ class Teacher:
 
         Without the mirror image (n, 1, d).
         """
+        views = 1 + mirrored
         rows = []
-        for image in tqdm(images, desc="teacher", unit="picture", leave=False):
-            way = cv2.INTER_AREA if image.shape[0] > SIDE else cv2.INTER_CUBIC
-            rgb = cv2.resize(image, (SIDE, SIDE), interpolation=way)[..., ::-1]
-            x = torch.from_numpy(((rgb.astype(np.float32) - CENTRE) / CENTRE).transpose(2, 0, 1))
-            views = torch.stack([x, x.flip(2)]) if mirrored else x[None]
-            rows.append(self._describe(views))
-        return np.array(rows, np.float32)
+        with tqdm(total=len(images), desc="teacher", unit="picture", leave=False) as bar:
+            for start in range(0, len(images), AT_ONCE):
+                part = images[start : start + AT_ONCE]
+                x = torch.from_numpy(np.stack([_as_input(each) for each in part]))
+                if mirrored:
+                    x = torch.stack([x, x.flip(3)], 1).flatten(0, 1)
+                rows.append(self._describe(x).reshape(len(part), views, -1))
+                bar.update(len(part))
+        return np.concatenate(rows)
 
     def _describe(self, views: Tensor) -> Values:
         self._maps.clear()
@@ -79,6 +84,13 @@ class Teacher:
             described = [f for each in self._maps for f in (each.mean((2, 3)), each.std((2, 3)))]
             result: Values = torch.cat(described, 1).numpy()
         return result
+
+
+def _as_input(image: Image) -> Values:
+    """(3, side, side) RGB."""
+    way = cv2.INTER_AREA if image.shape[0] > SIDE else cv2.INTER_CUBIC
+    rgb = cv2.resize(image, (SIDE, SIDE), interpolation=way)[..., ::-1]
+    return ((rgb.astype(np.float32) - CENTRE) / CENTRE).transpose(2, 0, 1)
 
 
 def hints(features: Values, count: int = HINTS) -> Values:

@@ -28,7 +28,7 @@ from export.keys import key
 
 Places = npt.NDArray[np.intp]
 
-MOST_UNLABELLED = 6_000
+MOST_UNLABELLED = 20_000
 """Pictures without labels that are learnt from, drawn from all there are."""
 UNLABELLED_SIDE = 160
 """Of those, the longest side in pixels."""

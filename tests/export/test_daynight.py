@@ -36,7 +36,7 @@ from export.daynight.evaluate import (
 from export.daynight.graph import DayNightGraph, check_parity, export
 from export.daynight.material import apart_from, folds, near_duplicates, read, seen_among
 from export.daynight.model import DayNight
-from export.daynight.teacher import Teacher
+from export.daynight.teacher import AT_ONCE, Teacher
 
 ROOT = Path(__file__).parents[2]
 
@@ -304,3 +304,19 @@ def test_without_its_packages_there_is_no_teacher(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(ModelError, match=r"pip install .*\[teachers\]"):
         Teacher()
+
+
+def test_the_teacher_sees_many_pictures_as_it_sees_each_and_its_mirror_image() -> None:
+    rng = np.random.default_rng(0)
+    images = [
+        cv2.resize(rng.integers(0, 256, (5, 7, 3), np.uint8), (width, 90))
+        for width in range(120, 120 + AT_ONCE + 1)
+    ]
+    teacher = Teacher()
+    whole = teacher.features(images)
+    assert whole.shape[:2] == (AT_ONCE + 1, 2)
+    for place in (0, AT_ONCE):
+        for view, image in enumerate((images[place], images[place][:, ::-1])):
+            alone = teacher.features([image], mirrored=False)[0, 0]
+            np.testing.assert_allclose(alone, whole[place, view], rtol=0.01, atol=0.01)
+    assert np.abs(whole[0, 0] - whole[0, 1]).max() > 0.1
