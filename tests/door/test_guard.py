@@ -47,10 +47,12 @@ def unlocked(bolt: Bolt, seconds: float, **changes: object) -> Iterator[subproce
         [sys.executable, "-c", DAEMON, config, str(seconds)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        process.guard = int(process.stdout.readline())
-        bolt.wait(["lock", "unlock"])
-        yield process
-        process.kill()
+        try:
+            process.guard = int(process.stdout.readline())
+            bolt.wait(["lock", "unlock"])
+            yield process
+        finally:
+            process.kill()
 
 
 def gone(pid: int, seconds: float = 5.0) -> bool:
@@ -118,7 +120,8 @@ def test_the_guard_is_small(bolt):
         before = psutil.Process(daemon.guard).cpu_times()
         time.sleep(1.0)
         after = psutil.Process(daemon.guard).cpu_times()
-        assert (after.user + after.system) - (before.user + before.system) <= 0.02
+        # Counted in hundredths of a second, on a machine that may be busy.
+        assert (after.user + after.system) - (before.user + before.system) < 0.05
 
 
 class Order:
@@ -274,11 +277,14 @@ def test_a_guard_that_is_killed_is_replaced_and_the_new_one_locks(bolt):
     asyncio.run(run())
 
 
-def test_an_unlock_does_not_outlive_the_guard_that_began_it(bolt):
+def test_an_unlock_does_not_outlive_the_guard_that_began_it(bolt, tmp_path):
+    begun = tmp_path / "begun"
+
     async def run() -> None:
-        async with Order(bolt, unlock="sleep 0.5; " + NOTE, timeout=1.0) as actuator:
+        unlock = f"touch {begun}; sleep 0.5; {NOTE}"
+        async with Order(bolt, unlock=unlock, timeout=1.0) as actuator:
             actuator.unlock(60.0)
-            await asyncio.sleep(0.2)
+            await reached(begun.exists)
             os.kill(actuator.pid, signal.SIGKILL)
             # The new guard cannot know whether it is over, and locks again when it must be.
             await reached(lambda: bolt.orders == ["lock"] * 3)
@@ -287,15 +293,17 @@ def test_an_unlock_does_not_outlive_the_guard_that_began_it(bolt):
     assert "unlock" not in bolt.orders
 
 
-def test_after_an_unlock_that_outlives_its_guard_the_door_is_locked_again(bolt):
+def test_after_an_unlock_that_outlives_its_guard_the_door_is_locked_again(bolt, tmp_path):
+    """It opens just after the new guard's first lock."""
+    begun = tmp_path / "begun"
     note = NOTE.replace("$0", str(bolt.path)).replace("$1", "unlock")
+    until = f'until [ "$(grep -c lock {bolt.path})" -ge 2 ]; do sleep 0.05; done'
+    unlock = f"setsid -w timeout 10 sh -c 'touch {begun}; {until}; {note}'"
 
     async def run() -> None:
-        async with Order(
-            bolt, unlock=f"setsid -w sh -c 'sleep 0.8; {note}'", timeout=1.5
-        ) as actuator:
+        async with Order(bolt, unlock=unlock, timeout=1.5) as actuator:
             actuator.unlock(60.0)
-            await asyncio.sleep(0.2)
+            await reached(begun.exists)
             os.kill(actuator.pid, signal.SIGKILL)
             await reached(lambda: bolt.orders == ["lock", "lock", "unlock", "lock"])
 
