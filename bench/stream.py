@@ -41,7 +41,9 @@ def held_out_sound(word: str, shared: Path | None, utterances: int, seed: int = 
         shared: folder of recordings (only split `test` is used), or None.
         utterances: fresh sentences and words by the quick speech engines; made once, then cached,
             as are a few by neural voices.
-        seed: of everything drawn; from :data:`SEED` on, nothing of it was learnt from.
+        seed: of everything drawn; from :data:`SEED` on, nothing of it was learnt from, but for the
+            pieces of music and the telephone prompts that Debian's packages bring, of which no part
+            is kept apart.
 
     Raises:
         SourceError: the neural voices are not installed.

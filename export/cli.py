@@ -28,6 +28,8 @@ COMMANDS = {
     "evaluate": "export.evaluate_cli",
 }
 """Where each command lives; imported only when it is called, since torch takes seconds to load."""
+ANEW = {"objects", "features", "style"}
+"""Trainings by the clock: what is left of one that was cut off is no part of the next."""
 
 
 class Commands(click.Group):
@@ -50,7 +52,9 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Interrupted("interrupted; the same command goes on from what is kept") from None
+            anew = ctx.invoked_subcommand in ANEW
+            does = "begins anew" if anew else "goes on from what is kept"
+            raise Interrupted(f"interrupted; the same command {does}") from None
 
 
 EPILOG = """\b

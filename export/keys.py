@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -57,8 +58,16 @@ def content(file: Path) -> str:
 
 def _told(fact: object) -> Any:
     if isinstance(fact, Path):
-        within = sorted(each for each in fact.rglob("*") if each.is_file())
-        return [place(each) for each in within] if fact.is_dir() else place(fact)
+        if not fact.is_dir():
+            return place(fact)
+        # Recordings are read through links to folders, which Path.rglob does not follow.
+        within = [
+            file
+            for folder, _, names in os.walk(fact, followlinks=True)
+            for name in names
+            if (file := Path(folder, name)).is_file()
+        ]
+        return [place(each) for each in sorted(within)]
     if is_dataclass(fact):
         return {field.name: getattr(fact, field.name) for field in fields(fact)}
     if isinstance(fact, np.ndarray):

@@ -96,7 +96,7 @@ class Recordings:
         if self.root:
             noise = Pool()
             noise.add(pools.recorded(self.root, "noise", self.splits, (), self.calibration))
-            filled.append((2.0, noise))
+            filled += [(2.0, noise)] * bool(noise.sounds)
         tunes = Pool()
         tunes.add(pools.music(minutes, seed))
         return filled + [(1.0, tunes)] * bool(tunes.sounds)

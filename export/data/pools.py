@@ -186,6 +186,11 @@ def tunes() -> list[Path]:
     )
 
 
+def installed() -> list[Path]:
+    """Files of Debian's packages that are learnt from: music and telephone prompts."""
+    return [*tunes(), *(file for folder in _speakers() for file in _prompts_of(folder))]
+
+
 def music(minutes: float, seed: int) -> Iterable[Audio]:
     """Excerpts of 30 s from the music of Debian's games, from anywhere on the system."""
     files = tunes()
@@ -201,8 +206,8 @@ def music(minutes: float, seed: int) -> Iterable[Audio]:
 def prompts(seed: int, share: float = 1.0) -> Iterable[Audio]:
     """Recorded telephone prompts of five speakers (Debian's asterisk-core-sounds-*-g722)."""
     rng = np.random.default_rng(seed)
-    for folder in sorted(Path("/usr/share/asterisk/sounds").glob("*_*")):
-        files = [path for path in sorted(folder.rglob("*.g722")) if rng.random() < share]
+    for folder in _speakers():
+        files = [path for path in _prompts_of(folder) if rng.random() < share]
         # G.722 has no header: the files of a speaker decode as one stream in one go.
         stream = b"".join(path.read_bytes() for path in files)
         decoded = subprocess.run(
@@ -234,3 +239,11 @@ def prompts(seed: int, share: float = 1.0) -> Iterable[Audio]:
             start += length
             if len(prompt) > SAMPLE_RATE // 2:
                 yield trim(prompt)
+
+
+def _speakers() -> list[Path]:
+    return sorted(Path("/usr/share/asterisk/sounds").glob("*_*"))
+
+
+def _prompts_of(speaker: Path) -> list[Path]:
+    return sorted(speaker.rglob("*.g722"))

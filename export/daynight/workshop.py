@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from daemon.errors import SourceError
 from daemon.vision.frames import Image
 from export.daynight.distil import Lesson, darkened, distil
 from export.daynight.material import Pictures, folds
@@ -63,15 +64,29 @@ class Workshop:
             teacher: the classifier that has an opinion of them.
             folder: of results; is made if it is not there.
             count: folds of cross-validation.
+
+        Raises:
+            SourceError: too few of the pictures differ for so many folds.
         """
         self.pictures = pictures
         self.count = count
         self.folds = folds(pictures.images, count, seed=0)
+        self._check_folds()
         self._folder = folder
         self._teacher = teacher
         folder.mkdir(parents=True, exist_ok=True)
         self.unlabelled = darkened(unlabelled, seed=0)
         self._learnt = key(pictures.images, pictures.labels)
+
+    def _check_folds(self) -> None:
+        for fold in range(self.count):
+            asked = self.folds == fold
+            if not asked.any() or len(np.unique(self.pictures.labels[~asked])) < 2:
+                raise SourceError(
+                    "too few different pictures (near-duplicates count as one): for "
+                    f"cross-validation in {self.count} folds each needs some, and day and night "
+                    "outside of it; add pictures of other places"
+                )
 
     def cross_validated(self, variant: Variant) -> Values:
         """(n,) probability of night of each picture, by a network trained without its fold."""

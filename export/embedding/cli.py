@@ -12,11 +12,12 @@ import torch
 
 from export.cli import existing_folder
 from export.data.cache import cache_folder
+from export.data.faces import Face, select
 from export.data.lfw import read_pairs
 from export.embedding import package
 from export.embedding.crops import crops_key, kept_crops
 from export.embedding.evaluate import peers
-from export.embedding.material import Sources, finder_of, gather, read
+from export.embedding.material import Sources, check_enough, finder_of, gather, read
 from export.embedding.model import DIMENSION
 from export.embedding.publish import calibrate_converted, candidate, keep_apart, measure, publish
 from export.embedding.recipe import DEFAULT_STEPS, VARIANTS, in_order, network, steps_of, variant
@@ -134,12 +135,15 @@ def embed(
     cache = cache_folder() / "faces"
     store = VectorStore(cache / "vectors")
     if convert is not None:
+        known: list[Face] = []
+        if data or pictures:
+            known, _ = read(Sources(data, sets, pictures, (), finder), cache)
+            check_enough(select(known, "calibration"), select(known, "test"))
         if convert == "dlib":
             card = package.convert_dlib(package.dlib_weights(), out)
         else:
             card = package.convert_mobilefacenet(Path(convert), out)
-        if data or pictures:
-            known, _ = read(Sources(data, sets, pictures, (), finder), cache)
+        if known:
             card = calibrate_converted(card, known, store)
         click.echo(f"{card.path}")
         return

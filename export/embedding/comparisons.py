@@ -84,7 +84,7 @@ def compare(faces: Sequence[Face], vectors: Vectors, norm: CohortNorm | None = N
         np.asarray(scores[first, second], np.float32),
         first,
         second,
-        np.array(person),
-        np.array([face.identity is not None for face in faces]),
-        np.array([face.age is None or face.age > CHILD for face in faces]),
+        np.array(person, np.intp),
+        np.array([face.identity is not None for face in faces], bool),
+        np.array([face.age is None or face.age > CHILD for face in faces], bool),
     )

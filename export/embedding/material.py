@@ -93,8 +93,9 @@ def read(sources: Sources, cache: Path) -> tuple[list[Face], list[Face]]:
     finder = finder_of(sources.finder)
     for folder in sources.folders:
         faces += pictures.read_folder(folder, finder, cache / "landmarks")
+    # Folders may sort them by album or by year, which says nothing of who they are.
     more = [
-        face
+        replace(face, identity=None)
         for folder in sources.more
         for face in pictures.read_folder(folder, finder, cache / "landmarks")
     ]
@@ -149,11 +150,7 @@ def gather(
             f"too little to learn from: {len(train)} pictures, {len(named)} people with at least "
             "two; give more pictures, or teachers, who need no names"
         )
-    for part, kept, least in (
-        ("calibration", calibration, LEAST_STRANGERS),
-        ("test", test, 1),
-    ):
-        _enough(part, kept, least)
+    check_enough(calibration, test)
     counts = {
         "train": _counts(train),
         "calibration": _counts(calibration),
@@ -162,6 +159,16 @@ def gather(
     named_sources = [*sources.sets, *(each.name for each in (*sources.folders, *sources.more))]
     told = {"sources": named_sources} | counts | notes
     return Material(train, calibration, test, taught, told, bool(sources.sets))
+
+
+def check_enough(calibration: Sequence[Face], test: Sequence[Face]) -> None:
+    """Whether thresholds can be set on the one part, and rates measured on the other.
+
+    Raises:
+        MaterialError: there are too few people or pictures.
+    """
+    _enough("calibration", calibration, LEAST_STRANGERS)
+    _enough("test", test, 1)
 
 
 def _enough(part: str, faces: Sequence[Face], least: int) -> None:

@@ -48,9 +48,9 @@ class Sources:
     keep_out_part: tuple[Path, ...] = ()
     """Likewise, but only the test part of each is shown."""
     teacher: Path | None = None
-    persons: str | None = None
-    """Detector of objects, by name, card or file: a picture in which it sees a person is no picture
-    without faces, whatever the teacher says."""
+    persons: Path | None = None
+    """Card of a detector of objects: a picture in which it sees a person is no picture without
+    faces, whatever the teacher says."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,11 @@ def gather(sources: Sources, cache: Path) -> Gathered:
             if not learnt[-1]:
                 raise SourceError(f"{folder}: no face of it is to be learnt from; add people")
         known = labelled_scenes(sources, Teacher(sources.teacher), cache)
+    learning = [each for each in known if each.part != "calibration"]
     # Among the finds in pictures of animals are a few people: too many to choose a threshold on.
     checking = [each for each in known if each.part == "calibration" and not len(each.hard)]
-    learning = [each for each in known if each.part != "calibration"]
+    # The next picture of a film or of a fixed camera tells nothing of places that are new.
+    checking = _unlike_scenes(checking, learning, cache)
     gathered = Gathered(
         _sorted(learnt, learning, sources, cache), _sorted(checked, checking, sources, cache)
     )
@@ -120,8 +122,8 @@ def told_of(sources: Sources | None, learning: Material) -> list[str]:
         )
     if sources.persons is not None:
         lines.append(
-            f"without faces are pictures in which neither YuNet sees one nor {sources.persons} a "
-            "person"
+            f"without faces are pictures in which neither YuNet sees one nor "
+            f"{sources.persons.stem} a person"
         )
     return lines
 

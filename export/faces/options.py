@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from daemon.cards import find_card
 from export.faces.heldout import kept_out
 from export.faces.material import Sources
 
@@ -85,6 +86,7 @@ def sources_of(
 
     Raises:
         click.UsageError: there is nothing to learn from.
+        ModelError: there is no such detector of persons.
     """
     if teacher is None or not (data or more_faces) or not scenes:
         raise click.UsageError(
@@ -92,4 +94,4 @@ def sources_of(
         )
     whole, part = kept_out(data) if data is not None else ((), ())
     faces = data / "faces" if data is not None else None
-    return Sources(faces, more_faces, scenes, animals, whole, part, teacher, persons)
+    return Sources(faces, more_faces, scenes, animals, whole, part, teacher, find_card(persons))

@@ -188,7 +188,7 @@ def thumbs(images: Sequence[Image]) -> Array:
 
 
 def alike(candidates: Array, kept_out: Array, limit: float) -> npt.NDArray[np.bool_]:
-    """Which pictures are (nearly) those that are kept for a test, by their :func:`thumbs`.
+    """Which pictures are (nearly) some of those that they are kept apart from, by :func:`thumbs`.
 
     Args:
         candidates: (n, 256).

@@ -197,10 +197,10 @@ def objects(
         side=side, early_side=early_side, imitated=imitated, precision=precision,
         widths=KINDS[network], rounded=rounded,
     )  # fmt: skip
-    told = recipe.told(sets, classifier, teacher)
     before = None if start is None else Start(start)
+    pictures = read(sets, learning.side, LOOKED_AT if set(steps) == {"ship"} else None)
+    told = recipe.told(sets, classifier, teacher)
     plan = recipe.Plan(learning, warm_up, classifier, teacher, go_on, before, sets, told)
-    pictures = read(sets, plan.recipe.side, LOOKED_AT if set(steps) == {"ship"} else None)
     if "warm-up" in steps:
         recipe.warm_backbone(plan, pictures, folder)
     if "train" in steps:

@@ -27,7 +27,15 @@ from export.objects.quantise import quantise, seen
 from export.objects.report import facts
 from export.objects.restore import Start, restore
 from export.objects.sketches import draw_pictures
-from export.objects.train import Recipe, load_backbone, load_detector, load_recipe, train, warm_up
+from export.objects.train import (
+    UNFINISHED,
+    Recipe,
+    load_backbone,
+    load_detector,
+    load_recipe,
+    train,
+    warm_up,
+)
 from export.objects.yolox import Yolox
 from export.squeezenet import load as load_teacher
 
@@ -111,12 +119,15 @@ def _warming(plan: Plan) -> Recipe:
 def train_variants(plan: Plan, pictures: Pictures, variants: Sequence[str], work: Path) -> None:
     """Train variants, one after the other, on the backbone of the work folder if there is one.
 
-    With `plan.goes_on`, a variant that is in the work folder already is trained further.
+    With `plan.goes_on`, a variant that is in the work folder already is trained further, also one
+    whose training was cut off.
     """
     warmed = backbone_of(plan, work)
     imitated = Yolox(plan.teacher) if plan.teacher else None
     for variant in variants:
         trained = work / f"{variant}.pt"
+        if trained.with_suffix(UNFINISHED).exists():
+            trained = trained.with_suffix(UNFINISHED)
         recipe = replace(plan.recipe, variant=variant, data=plan.data)
         start, backbone = None, None
         if plan.goes_on and trained.exists():
@@ -174,6 +185,11 @@ def ship(
         folder = out if last else work
         weights = work / f"{variant}.pt"
         if not weights.exists():
+            if weights.with_suffix(UNFINISHED).exists():
+                raise ModelError(
+                    f"{weights}: its training was cut off; train {variant} again, or further with "
+                    "--go-on"
+                )
             raise ModelError(f"{weights}: missing; train {variant} first")
         with publishing(folder) as made:
             path = made / f"{name if last else f'{name}-{variant}'}.onnx"

@@ -28,6 +28,8 @@ from export.squeezenet import SqueezeNet
 
 SAVE_SECONDS = 60.0
 """From one writing of the weights to the next."""
+UNFINISHED = ".part"
+"""Ending of weights that are still learning, or whose training was cut off."""
 EARLY = 0.6
 """Share of the time, the first, in which samples may be smaller."""
 CALM = 0.2
@@ -111,7 +113,7 @@ def train(
     start: SingleGrid | MultiScale | None = None,
     imitated: Yolox | None = None,
 ) -> nn.Module:
-    """Train; writes VARIANT.pt every minute and VARIANT.jsonl (log).
+    """Train; writes VARIANT.part every minute, VARIANT.pt at the end, and VARIANT.jsonl (log).
 
     Args:
         recipe: how.
@@ -142,7 +144,7 @@ def train(
         return multi_loss(predicted.float(), cells[batch.images.shape[-1]], batch)
 
     def save(mean: nn.Module, steps: int) -> None:
-        save_weights(mean, recipe, log.with_suffix(".pt"), steps)
+        save_weights(mean, recipe, log.with_suffix(UNFINISHED), steps)
 
     if imitated is not None and isinstance(network, MultiScale):
         teacher = Teacher(imitated, device, getattr(torch, recipe.precision))
@@ -163,8 +165,11 @@ def train(
             apprentice.to(device), recipe, pictures, loss_beside_the_teacher, save_detector, log
         )
         assert isinstance(learnt, Apprentice)
-        return learnt.detector.cpu().eval()
-    return _learn(network.to(device), recipe, pictures, loss, save, log).cpu().eval()
+        learnt = learnt.detector
+    else:
+        learnt = _learn(network.to(device), recipe, pictures, loss, save, log)
+    log.with_suffix(UNFINISHED).replace(log.with_suffix(".pt"))
+    return learnt.cpu().eval()
 
 
 def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, target: Path) -> Backbone:
@@ -189,11 +194,11 @@ def warm_up(recipe: Recipe, pictures: Pictures, teacher: SqueezeNet, target: Pat
 
     def save(mean: nn.Module, steps: int) -> None:
         assert isinstance(mean, _Student)
-        save_weights(mean.backbone, recipe, target.with_suffix(".part"), steps)
+        save_weights(mean.backbone, recipe, target.with_suffix(UNFINISHED), steps)
 
     mean = _learn(student, recipe, pictures.to(device), loss, save, target.with_suffix(""))
     assert isinstance(mean, _Student)
-    target.with_suffix(".part").replace(target)
+    target.with_suffix(UNFINISHED).replace(target)
     return mean.backbone.cpu().eval()
 
 

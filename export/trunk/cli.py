@@ -17,6 +17,7 @@ from export.data.databases import (
     synthetic_negatives,
     synthetic_positives,
 )
+from export.data.pools import installed
 from export.data.speech import SpeechCache, Utterance
 from export.data.vocabulary import kept, learnt, said
 from export.data.voices import voices_of
@@ -124,7 +125,7 @@ def trunk(
     checking = for_trunk(held_out, checked, cache, seed + 1, processes, held_out=True)
     listener = SpeechTeacher(teacher)
     folder = work or cache_folder() / ("shaping" if start else "trunk")
-    heard = teacher, data, neural, voices
+    heard = teacher, data, neural, voices, installed()
     if start:
         material = Material(
             learning,

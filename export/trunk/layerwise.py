@@ -34,7 +34,7 @@ def fit(
     """Set the weights of a trunk layer by layer.
 
     Args:
-        trunk: is changed in place.
+        trunk: is changed in place; on the CPU, where the solvers are.
         teacher: gives the activations to match.
         scale: of the embeddings that the trunk shall give.
         levels: log-mel clips (frames, 32), all of one length.

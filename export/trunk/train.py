@@ -98,7 +98,8 @@ def train(
 
     course = Course(trunk, optimiser, pace, folder / "trunk.pt", asdict(recipe), measure)
     if not course.done:
-        layerwise.fit(trunk, teacher, scale, [levels.numpy() for levels, _ in start])
+        layerwise.fit(trunk.cpu(), teacher, scale, [levels.numpy() for levels, _ in start])
+        trunk.to(device)
     mixtures = Mixtures(data, teacher, recipe.clips, recipe.seed)
     rest = torch.utils.data.Subset(mixtures, range(course.done // 2 * recipe.batch, recipe.clips))
     loader = DataLoader(

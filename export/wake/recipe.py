@@ -136,25 +136,34 @@ def predict(head: Committee, embeddings: npt.NDArray[np.float16]) -> npt.NDArray
 
 
 def positives_of(recipe: WakeRecipe, word: str, calibration: bool) -> list[Utterance]:
-    """Who says a word; voices for calibration are drawn with another seed."""
-    if recipe.quick:
-        seed = recipe.seed + 500 * calibration
-        return cast(word, "espeak", 24 if calibration else 120, seed) + cast(
-            word, "flite", 12, seed
-        )
+    """Who says a word; none that is kept for calibration is learnt from."""
     if calibration:
+        if recipe.quick:
+            seed = recipe.seed + 500
+            return cast(word, "espeak", 24, seed) + cast(word, "flite", 12, seed)
         return (
             cast(word, "kokoro", recipe.neural, recipe.seed)[-recipe.neural // 16 :]
             + cast(word, "espeak", 40, recipe.seed + 500)
             + cast(word, "flite", 10, 500)
         )
-    everyone = synthetic_positives(word, recipe.neural, recipe.seed)
-    kept = set(cast(word, "kokoro", recipe.neural, recipe.seed)[-recipe.neural // 16 :])
+    if recipe.quick:
+        everyone = cast(word, "espeak", 120, recipe.seed) + cast(word, "flite", 12, recipe.seed)
+    else:
+        everyone = synthetic_positives(word, recipe.neural, recipe.seed)
+    kept = set(positives_of(recipe, word, True))
     return [utterance for utterance in everyone if utterance not in kept]
 
 
 def negatives_of(recipe: WakeRecipe, calibration: bool) -> list[Utterance]:
-    """Rival words and sentences, and who says them; those for calibration have another seed."""
+    """Rival words and sentences, and who says them; none kept for calibration is learnt from."""
+    drawn = _rivals(recipe, calibration)
+    if calibration:
+        return drawn
+    kept = set(_rivals(recipe, True))
+    return [utterance for utterance in drawn if utterance not in kept]
+
+
+def _rivals(recipe: WakeRecipe, calibration: bool) -> list[Utterance]:
     seed = recipe.seed + 900 * calibration
     if recipe.quick:
         return synthetic_negatives(recipe.words, 0, 60, seed)
@@ -268,4 +277,4 @@ def bank_key(recipe: WakeRecipe, sources: Sources) -> str:
     """Of the mixtures. A bank grows by whole shards: more clips go on from what is there."""
     after_the_bank = ("head", "false_accepts_per_hour", "clips", "calibration_clips")
     shaping = {name: value for name, value in vars(recipe).items() if name not in after_the_bank}
-    return key(shaping, sources.data, sources.positives, sources.hold_out)
+    return key(shaping, sources.data, sources.positives, sources.hold_out, pools.installed())

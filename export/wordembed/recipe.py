@@ -288,4 +288,4 @@ def _key(recipe: WordRecipe, sources: Sources) -> str:
     # A bank grows by whole shards, and serves any encoder and any trunk.
     after_the_bank = ("encoder", "clips", "calibration_clips")
     shaping = {name: value for name, value in vars(recipe).items() if name not in after_the_bank}
-    return key(shaping, sources.data)
+    return key(shaping, sources.data, pools.installed())

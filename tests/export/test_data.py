@@ -175,3 +175,10 @@ def test_recordings_without_a_split_to_learn_from_are_one_error(
         SourceError, match=r"speech/manifest\.csv: no recording has the split train"
     ):
         Recordings(tmp_path).negatives()
+
+
+def test_one_recording_of_noise_is_kept_to_calibrate_on(tmp_path: Path) -> None:
+    manifest(tmp_path / "noise", "path,label,split", "street.wav,street,train")
+    kept = Recordings(tmp_path, calibration=True).backgrounds(0, 0.0)
+    assert [pool.seconds for _, pool in kept] == [1.0]
+    assert Recordings(tmp_path, calibration=False).backgrounds(0, 0.0) == []

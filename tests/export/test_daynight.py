@@ -34,9 +34,17 @@ from export.daynight.evaluate import (
     logistic_loss,
 )
 from export.daynight.graph import DayNightGraph, check_parity, export
-from export.daynight.material import apart_from, folds, near_duplicates, read, seen_among
+from export.daynight.material import (
+    Pictures,
+    apart_from,
+    folds,
+    near_duplicates,
+    read,
+    seen_among,
+)
 from export.daynight.model import DayNight
 from export.daynight.teacher import AT_ONCE, Teacher
+from export.daynight.workshop import Workshop
 
 ROOT = Path(__file__).parents[2]
 
@@ -232,6 +240,13 @@ def test_near_duplicates_share_a_fold_and_stay_out_of_the_test() -> None:
     assert (
         seen_among([*known.images, *other.images[:2]], known).tolist() == [True] * 20 + [False] * 2
     )
+
+
+def test_a_fixed_camera_alone_is_too_little_to_cross_validate_on(tmp_path: Path) -> None:
+    known = sketches.pictures(1, seed=0)
+    copies = Pictures(known.paths * 12, known.images * 12, np.tile(known.labels, 12))
+    with pytest.raises(SourceError, match=r"too few different pictures .* in 5 folds"):
+        Workshop(copies, [], None, tmp_path, 5)
 
 
 def test_pictures_that_cannot_be_read_are_named_and_an_empty_class_is_an_error(

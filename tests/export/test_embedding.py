@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from daemon.inference import CPU
 from daemon.vision.alignment import ARCFACE
 from daemon.vision.cards import EncoderCard
 from daemon.vision.encoder import open_encoder
+from export.cli import cli
 from export.convert import ParityError
 from export.data import faces as pictures
 from export.data.faces import Face, part_of, people, read_folder, read_set, select
@@ -30,7 +32,7 @@ from export.embedding.crops import Batches, kept_crops
 from export.embedding.degrade import SIZE, TEMPLATE, degrade, plain
 from export.embedding.evaluate import without_copies
 from export.embedding.groups import by_group
-from export.embedding.material import MaterialError, Sources, gather
+from export.embedding.material import MaterialError, Sources, gather, read
 from export.embedding.model import EncoderNet, deployed
 from export.embedding.publish import Candidate, calibrate_converted
 from export.embedding.recipe import VARIANTS, in_order
@@ -519,6 +521,28 @@ def test_a_collection_that_cannot_be_measured_by_is_refused_before_training(
     else:
         with pytest.raises(MaterialError, match=f"in the {part} part are 4 pictures of 2 people"):
             gather(sources, [], store, tmp_path)
+
+
+def test_a_converted_encoder_is_not_written_for_people_that_it_cannot_be_measured_by(
+    tmp_path, monkeypatch
+):
+    folder = picture_folder(tmp_path / "people", 2, 2)
+    monkeypatch.setattr("export.embedding.material.finder_of", lambda _: Painted())
+    monkeypatch.setattr("export.embedding.cli.cache_folder", lambda: tmp_path / "cache")
+    done = CliRunner().invoke(
+        cli,
+        ["embed", "--convert", "dlib", "--pictures", str(folder), "--out", str(tmp_path / "out")],
+    )
+    assert isinstance(done.exception, MaterialError)
+    assert "too little to measure by" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_whose_faces_are_only_learnt_from_is_not_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr("export.embedding.material.finder_of", lambda _: Painted())
+    folder = picture_folder(tmp_path / "albums", 2, 2)
+    _, more = read(Sources(more=(folder,)), tmp_path / "cache")
+    assert [face.identity for face in more] == [None] * 4
 
 
 def test_few_pairs_choose_by_the_rate_that_they_can_tell():

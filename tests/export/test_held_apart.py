@@ -25,6 +25,7 @@ from export.faces import scenes
 from export.landmarks import consensus, material
 from export.objects import recipe as objects
 from export.objects import train as objects_training
+from export.wake import recipe as wake
 from tests.export.drawn_faces import write_set
 from tests.objects import write_colour_detector
 
@@ -73,9 +74,8 @@ def test_twins_of_a_test_are_taken_out_of_prepared_sets(
     known = {face.name for face in read_set(prepared, "utkface") if face.part == "train"}
     twins = {name for name in known if name.split("/")[1].startswith("000")}
     assert len(twins) == 2
-    monkeypatch.setattr(
-        detector, "labelled_scenes", lambda *_: [_background("train"), _background("calibration")]
-    )
+    both = [_background(tmp_path, "train"), _background(tmp_path, "calibration")]
+    monkeypatch.setattr(detector, "labelled_scenes", lambda *_: both)
     monkeypatch.setattr(detector, "Teacher", lambda _: None)
     found = detector.gather(detector.Sources(prepared, teacher=Path("yunet.onnx")), tmp_path)
     assert {face.name for face in found.learning.crops[1]} == known - twins  # type: ignore[attr-defined]
@@ -94,10 +94,18 @@ def test_twins_of_a_test_are_taken_out_of_prepared_sets(
 def test_a_detector_without_anything_to_choose_by_is_refused(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detector, "labelled_scenes", lambda *_: [_background("train")])
+    learnt = _background(tmp_path, "train")
+    monkeypatch.setattr(detector, "labelled_scenes", lambda *_: [learnt])
     monkeypatch.setattr(detector, "Teacher", lambda _: None)
+    sources = detector.Sources(prepared, teacher=Path("yunet.onnx"))
     with pytest.raises(SourceError, match="calibration part has no pictures without faces"):
-        detector.gather(detector.Sources(prepared, teacher=Path("yunet.onnx")), tmp_path)
+        detector.gather(sources, tmp_path)
+    new, again = (_background(tmp_path, "calibration", name) for name in ("new", "train"))
+    monkeypatch.setattr(detector, "labelled_scenes", lambda *_: [learnt, again])
+    with pytest.raises(SourceError, match="calibration part has no pictures without faces"):
+        detector.gather(sources, tmp_path)
+    monkeypatch.setattr(detector, "labelled_scenes", lambda *_: [learnt, again, new])
+    assert detector.gather(sources, tmp_path).checking.backgrounds == [new]
 
 
 def test_where_a_person_is_seen_there_may_be_a_face_whatever_the_teacher_says(
@@ -114,26 +122,30 @@ def test_where_a_person_is_seen_there_may_be_a_face_whatever_the_teacher_says(
     monkeypatch.setattr(detector, "Teacher", lambda _: Looking("blind"))
     sources = detector.Sources(prepared, scenes=(tmp_path / "rooms",), teacher=Path("yunet.onnx"))
 
-    def bare(persons: str | None) -> set[str]:
+    def bare(persons: Path | None) -> set[str]:
         found = detector.gather(replace(sources, persons=persons), tmp_path / "cache")
         both = [*found.learning.backgrounds, *found.checking.backgrounds]
         return {each.name.partition("-")[0] for each in both}
 
     assert "somebody" in bare(None)
-    assert bare("objects") == bare(None) - {"somebody"}
+    assert bare(ROOT / "models/objects.yaml") == bare(None) - {"somebody"}
     monkeypatch.setattr("tests.objects.COLOURS", {"cat": (0, 0, 255), "dog": (0, 255, 0)})
     pets = write_colour_detector(tmp_path / "pets")
     with pytest.raises(ModelError, match="knows no person"):
-        bare(str(pets))
+        bare(pets)
 
 
-def _background(part: str) -> Any:
+def _background(folder: Path, part: str, name: str | None = None) -> Any:
+    """A picture without anybody; those of one name are alike."""
+    file = folder / f"{name or part}.png"
+    rng = np.random.default_rng(len(file.stem))
+    cv2.imwrite(str(file), rng.integers(0, 256, (32, 32, 3), np.uint8))
     none = np.zeros((0, COLUMNS), np.float32)
 
     class Scene(scenes.Scene):
         part = property(lambda _: part)
 
-    return Scene("s", part, Path(part), 0, -1, none, none[:, :4])
+    return Scene("s", part, file, 0, -1, none, none[:, :4])
 
 
 def test_unlabelled_pictures_of_the_test_are_left_out(
@@ -183,6 +195,20 @@ def test_a_warm_up_that_was_cut_off_is_done_again(
         assert backbone is not None
         assert backbone.exists()
     assert len(began) == 3
+
+
+@pytest.mark.parametrize("recipe", [wake.WakeRecipe(("activate",)), wake.quick(("activate",), 0)])
+def test_no_utterance_that_a_threshold_is_set_on_is_learnt_from(
+    recipe: wake.WakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.data.casting.kokoro_voices", lambda: [f"af_{n}" for n in range(9)])
+    for learnt, kept in (
+        [set(wake.positives_of(recipe, "activate", each)) for each in (False, True)],
+        [set(wake.negatives_of(recipe, each)) for each in (False, True)],
+    ):
+        assert len(kept) > 30
+        assert len(learnt) > 3 * len(kept) / 4
+        assert not learnt & kept
 
 
 def test_the_bench_s_neural_speech_is_fresh_or_missing_in_one_line(

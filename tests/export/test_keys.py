@@ -50,11 +50,18 @@ def test_a_key_follows_what_lies_in_a_folder_and_every_setting(tmp_path: Path) -
     os.utime(tmp_path / "a/b.txt", (1, 1))
     (tmp_path / "c.txt").touch()
     assert len({first, changed, key(run, np.arange(3))}) == 3
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "a/linked").symlink_to(tmp_path / "elsewhere")
+    before = key(tmp_path / "a")
+    (tmp_path / "elsewhere/d.txt").touch()
+    assert key(tmp_path / "a") != before
     with pytest.raises(TypeError, match="object"):
         key(object())
 
 
-def test_mixtures_of_a_word_are_those_of_its_recordings(tmp_path: Path) -> None:
+def test_mixtures_of_a_word_are_those_of_its_recordings_and_of_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = wake.quick(("porter",), 0)
 
     def named(place: str) -> str:
@@ -69,7 +76,11 @@ def test_mixtures_of_a_word_are_those_of_its_recordings(tmp_path: Path) -> None:
     before = named("one")
     assert named("one") == before
     (tmp_path / "one/b.wav").touch()
-    assert len({before, named("one"), named("two")}) == 3
+    more = named("one")
+    assert len({before, more, named("two")}) == 3
+    (tmp_path / "tune.ogg").touch()
+    monkeypatch.setattr("export.data.pools.tunes", lambda: [tmp_path / "tune.ogg"])
+    assert named("one") != more
 
 
 def test_heads_of_another_rate_length_and_bank_are_trained(

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.errors import ModelError
+from daemon.errors import ModelError, SourceError
 from daemon.inference import CPU
 from daemon.vision.boxes import overlap
 from daemon.vision.objects.detector import open_object_detector
@@ -376,6 +376,13 @@ def test_shipping_needs_pictures_that_show_how_large_numbers_become() -> None:
     done = CliRunner().invoke(cli, ["objects", "--step", "ship"])
     assert done.exit_code == 2
     assert "give --pictures" in done.output
+
+
+def test_a_set_without_its_labels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "set.tar").touch()
+    done = CliRunner().invoke(cli, ["objects", "--pictures", str(tmp_path / "set.tar")])
+    assert isinstance(done.exception, SourceError)
+    assert "set.json" in str(done.exception)
 
 
 def test_what_cannot_be_gone_on_from_is_refused_with_its_reason(tmp_path: Path) -> None:

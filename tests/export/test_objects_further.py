@@ -11,6 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from daemon.errors import ModelError
 from export.objects.augment import Batch, draw
 from export.objects.material import Pictures
 from export.objects.model import Backbone, Widths
@@ -93,3 +94,30 @@ def test_going_on_draws_other_samples(tmp_path: Path, monkeypatch: pytest.Monkey
     train_variants(replace(plan, goes_on=True), pictures, ["multi"], tmp_path)
     train_variants(replace(plan, goes_on=True), pictures, ["multi"], tmp_path)
     assert len(drawn) == len({tuple(each) for each in drawn}) == 9
+
+
+def test_what_was_cut_off_does_not_ship_but_can_be_trained_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.objects.train.SAVE_SECONDS", 0.0)
+    few = quick(0)
+    plan = replace(few, recipe=replace(few.recipe, steps=9))
+    pictures, drawn = sketches(plan), 0
+
+    def cut_off(*given: Any) -> Batch:
+        nonlocal drawn
+        drawn += 1
+        if drawn == 3:
+            raise KeyboardInterrupt
+        return draw(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("export.objects.train.draw", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            train_variants(plan, pictures, ["multi"], tmp_path / "work")
+    with pytest.raises(ModelError, match=r"cut off; train multi again, or further with --go-on"):
+        ship(["multi"], tmp_path / "work", tmp_path / "models", pictures)
+    further = replace(plan, goes_on=True, recipe=replace(few.recipe, steps=1))
+    train_variants(further, pictures, ["multi"], tmp_path / "work")
+    told = ship(["multi"], tmp_path / "work", tmp_path / "models", pictures).read_text()
+    assert yaml.safe_load(told)["recipe"]["before"]["steps_taken"] == 2
