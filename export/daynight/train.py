@@ -17,6 +17,7 @@ from daemon.vision.frames import Image
 from daemon.vision.light.prepare import as_input, shrink
 from export.daynight.augment import Augmentation, augment
 from export.daynight.model import DayNight
+from export.precision import knows_bfloat16
 
 Values = npt.NDArray[np.float32]
 
@@ -118,8 +119,8 @@ def batch(recipe: DayNightRecipe, stored: Tensor, draw: torch.Generator) -> Tens
 
 
 def described_by(network: DayNight, x: Tensor) -> Tensor:
-    """What a network sees while it learns: in half precision, which halves the time of a step."""
-    with torch.autocast("cpu", torch.bfloat16):
+    """What a network sees while it learns: in half precision where that halves the time."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=knows_bfloat16()):
         described = network.describe(x.contiguous(memory_format=torch.channels_last))
     return described.float()
 

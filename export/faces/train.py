@@ -17,6 +17,7 @@ from export.course import Course, Pace
 from export.faces.composition import Material, Sample, compose, mirror
 from export.faces.loss import Labels, Weights, loss
 from export.faces.model import Detector, Widths
+from export.precision import Precision, fastest
 
 STORED = 2048
 """Composed pictures of 256 x 256 pixels kept to be learnt from again."""
@@ -46,8 +47,8 @@ class FaceDetectRecipe:
     """Peak learning rate (one cycle, AdamW)."""
     widths: Widths = field(default_factory=Widths)
     weights: Weights = field(default_factory=Weights)
-    precision: str = "bfloat16"
-    """Of the convolutions while learning: half the time on processors with AMX."""
+    precision: Precision = field(default_factory=fastest)
+    """Of the convolutions while learning."""
     seed: int = 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import torch
@@ -15,6 +14,7 @@ from torch.utils.data import DataLoader
 from export.course import Course, Pace
 from export.landmarks.examples import Cuts, Labelled
 from export.landmarks.model import LandmarkNet, LandmarkWidths
+from export.precision import Precision, fastest
 
 NARROWEST = 0.4
 """Eye distance of a face in the template's, from which on an error is measured in the face's own:
@@ -30,8 +30,8 @@ class LandmarksRecipe:
     rate: float = 2e-3
     """Peak learning rate (one cycle, AdamW)."""
     decay: float = 1e-3
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of the convolutions while they learn; processors that know bfloat16 take half the time."""
+    precision: Precision = field(default_factory=fastest)
+    """Of the convolutions while they learn."""
     widths: LandmarkWidths = field(default_factory=LandmarkWidths)
     seed: int = 0
 
