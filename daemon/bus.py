@@ -41,6 +41,7 @@ class Bus:
     def __init__(self, failed: Callable[[OutputError], None]) -> None:
         self._failed = failed
         self._outlets: list[_Outlet] = []
+        self._leaving: dict[asyncio.Task[None], _Outlet] = {}
 
     def add(self, sink: Sink) -> None:
         """Give `sink` every event from now on."""
@@ -51,15 +52,19 @@ class Bus:
         for outlet in self._outlets:
             outlet.put(event)
 
-    async def remove(self, sinks: list[Sink], patience: float) -> None:
-        """Let `sinks` deliver what waits, for at most `patience` seconds, and forget them."""
-        leaving = [outlet for outlet in self._outlets if outlet.sink in sinks]
-        self._outlets = [outlet for outlet in self._outlets if outlet not in leaving]
-        await asyncio.gather(*(outlet.finish(patience) for outlet in leaving))
+    def remove(self, sinks: list[Sink], patience: float) -> None:
+        """Give `sinks` nothing any more; they have `patience` seconds to deliver what waits."""
+        for outlet in [outlet for outlet in self._outlets if outlet.sink in sinks]:
+            self._outlets.remove(outlet)
+            task = asyncio.create_task(outlet.finish(patience))
+            self._leaving[task] = outlet
+            task.add_done_callback(self._leaving.pop)
 
     async def close(self, patience: float) -> None:
-        """Remove every sink."""
-        await self.remove([outlet.sink for outlet in self._outlets], patience)
+        """Remove every sink, and wait for those that were removed before, but no longer either."""
+        everyone = [*self._outlets, *self._leaving.values()]
+        self._outlets.clear()
+        await asyncio.gather(*(outlet.finish(patience) for outlet in everyone))
 
 
 class _Outlet:
@@ -70,7 +75,7 @@ class _Outlet:
         self._failed = failed
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._dropped = 0
-        self._broken = False
+        self._broken = self._ending = False
         self._task = asyncio.create_task(self._deliver(), name=f"sink {sink.name}")
 
     def put(self, event: Event) -> None:
@@ -86,7 +91,9 @@ class _Outlet:
 
     async def finish(self, patience: float) -> None:
         """Deliver what waits, for at most `patience` seconds."""
-        self._queue.put_nowait(None)
+        if not self._ending:
+            self._queue.put_nowait(None)
+        self._ending = True
         _, late = await asyncio.wait([self._task], timeout=patience)
         if late:
             left = self._dropped + self._queue.qsize() - 1  # the last is the end

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from daemon.cards import WakeCard, find_card, read_card
 from daemon.documents import Document
@@ -158,6 +158,15 @@ class Config(Settings):
     log: LogConfig = LogConfig()
 
 
+class LockConfig(Settings):
+    """The part of a configuration with which a door is locked."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    door: DoorConfig = DoorConfig()
+    control: ControlConfig = ControlConfig()
+
+
 def load_config(path: Path | None = None) -> Config:
     """Read and check a configuration; None takes the one in use (:func:`find_config`).
 
@@ -167,6 +176,16 @@ def load_config(path: Path | None = None) -> Config:
     config, document = _load(path)
     if problems := list(_unknown_words(config, document)):
         raise ConfigError("\n".join(problems))
+    return config
+
+
+def load_lock_config(path: Path | None = None) -> LockConfig:
+    """What locking needs of a configuration, however wrong the rest of it may be.
+
+    Raises:
+        ConfigError: it cannot be read at all, or what locking needs is wrong.
+    """
+    config, _ = load(find_config(path), LockConfig, ConfigError)
     return config
 
 

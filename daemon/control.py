@@ -191,7 +191,7 @@ class Control:
             command = request.pop("command")
             before = float(request.pop("before", math.inf))
             handler = self._handlers[command]
-        except (ValueError, RecursionError):
+        except (ValueError, OverflowError, RecursionError):
             return {"ok": False, "error": "a request must be a line of JSON"}
         except (AttributeError, TypeError):
             return {"ok": False, "error": "a request must be an object with a command"}

@@ -102,7 +102,8 @@ class Service:
         self._draining: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()
         """Set by SIGHUP: the configuration shall be read again."""
-        self._chores: set[asyncio.Task[None]] = set()
+        self._ordered = 0
+        """Number of the orders that the pipeline of sound was given last."""
 
     async def run(self) -> None:
         """Start, wait for the end, and stop."""
@@ -151,8 +152,7 @@ class Service:
             source.open()
             self._pipeline = Pipeline(
                 source,
-                detectors,
-                config.audio.reopen_backoff,
+                Orders(detectors, config.audio, self._ordered),
                 publish=here(self._say_heard),
                 listening=here(self._one_is_ready),
                 finished=here(self._sound_ended),
@@ -212,10 +212,14 @@ class Service:
     def _become_ready(self) -> None:
         self._notifier.ready()
 
-    def _say_heard(self, data: Data) -> None:
+    def _say_heard(self, data: Data, orders: int) -> None:
         self._publish(data, self._config.audio.source)
-        if isinstance(data, WakeDetected):
+        if not isinstance(data, WakeDetected):
+            return
+        if orders == self._ordered:
             self._tell_door(inputs.WakeHeard(word=data.word))
+        else:
+            log.info("%s was heard by the settings before: the door is not told", data.word)
 
     def _say_seen(self, data: Data) -> None:
         event = self._publish(data, "camera")
@@ -392,14 +396,10 @@ class Service:
         if self._door:
             self._door.change(config)
         if self._pipeline:
-            unchanged = config.audio == self._config.audio
-            source = None if unchanged else make_source(config.audio)
-            orders = Orders(new.detectors, config.audio.reopen_backoff, source)
-            self._pipeline.change(orders)
+            self._ordered += 1
+            self._pipeline.change(Orders(new.detectors, config.audio, self._ordered))
         slowest = _slowest(self._config)
-        chore = asyncio.create_task(self._bus.remove(self._replaceable, slowest + SINK_PATIENCE))
-        self._chores.add(chore)
-        chore.add_done_callback(self._chores.discard)
+        self._bus.remove(self._replaceable, slowest + SINK_PATIENCE)
         for sink in new.sinks:
             self._bus.add(sink)
         self._replaceable = new.sinks

@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from daemon.audio.detector import Detection, Detector
 from daemon.audio.features import HOP, SAMPLE_RATE
-from daemon.audio.sources import SLICE_SECONDS, AudioLost, Source
+from daemon.audio.sources import SLICE_SECONDS, AudioLost, Source, make_source
 from daemon.cards import ModelCard
+from daemon.config import AudioConfig
 from daemon.errors import SourceError
 from daemon.events import AudioLost as AudioLostEvent
 from daemon.events import AudioRestored, Data, Model, WakeDetected, rfc3339
-from daemon.fields import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -33,26 +33,27 @@ WARNING_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the pipeline shall change to; None keeps what is there."""
+    """What the pipeline shall follow from now on."""
 
     detectors: list[Detector]
-    backoff: Backoff
-    source: Source | None = None
+    audio: AudioConfig
+    number: int
+    """Of these orders: events say by which they came about."""
 
 
 class Pipeline(threading.Thread):
     """Listens until the sound ends, a failure, or :meth:`stop`.
 
     Its three callables run on this thread and must return at once: `publish` for what there is to
-    say, `listening` after the first block, `finished` at the end.
+    say, with the number of the orders by which it came about; `listening` after the first block,
+    `finished` at the end.
     """
 
     def __init__(
         self,
         source: Source,
-        detectors: list[Detector],
-        backoff: Backoff,
-        publish: Callable[[Data], None],
+        orders: Orders,
+        publish: Callable[[Data, int], None],
         listening: Callable[[], None],
         finished: Callable[[], None],
     ) -> None:
@@ -65,10 +66,13 @@ class Pipeline(threading.Thread):
         self.detections: Counter[str] = Counter()
         self.failure: BaseException | None = None
         """Why it ended, if it did not end well."""
-        self._detectors = detectors
+        self._detectors = orders.detectors
         self._pcm = np.zeros(source.hops * HOP, np.float32)
-        self._backoff = backoff
-        self._publish = publish
+        self._backoff = orders.audio.reopen_backoff
+        self._audio = orders.audio
+        """What the present source was made by."""
+        self._number = orders.number
+        self._tell = publish
         self._listening = listening
         self._finished = finished
         self._orders: Orders | None = None
@@ -180,6 +184,9 @@ class Pipeline(threading.Thread):
             return taken
         return None
 
+    def _publish(self, data: Data) -> None:
+        self._tell(data, self._number)
+
     def _restored(self, seconds: float) -> None:
         for detector in self._detectors:
             detector.reset()
@@ -198,23 +205,29 @@ class Pipeline(threading.Thread):
         orders, self._orders = self._orders, None
         if orders is None:
             return False
-        self._backoff = orders.backoff
+        self._number = orders.number
+        self._backoff = orders.audio.reopen_backoff
         self._detectors = orders.detectors
         for detector in self._detectors:
             detector.seek(self.heard // HOP)
-        return orders.source is not None and self._replace(orders.source, lost)
+        return orders.audio != self._audio and self._replace(orders.audio, lost)
 
-    def _replace(self, source: Source, lost: bool) -> bool:
-        old = self.source
-        old.close()
+    def _replace(self, audio: AudioConfig, lost: bool) -> bool:
+        source, old = make_source(audio), self.source
+        # A device may be open only once; a file would begin anew.
+        let_go = old.name == "microphone"
+        if let_go:
+            old.close()
         try:
             source.open()
         except SourceError as error:
             log.error("%s; staying with %s", error, old.description)
-            self._open_again(old, lost)
+            if let_go:
+                self._open_again(old, lost)
             return False
+        old.close()
         self._past_overflows += old.overflows
-        self.source = source
+        self.source, self._audio = source, audio
         self._pcm = np.zeros(source.hops * HOP, np.float32)
         if self._stopping:  # stop() may have told the old one only
             source.stop()

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from daemon.cli.parameters import config_option
+from daemon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from daemon.config import Config, LockConfig
 
 EPILOG = """\b
 Examples:
@@ -25,9 +30,14 @@ def command(direct: bool, path: Path | None) -> None:
 
     With --direct it is worked without the daemon, as the service does when the daemon has ended.
     """
-    from daemon.config import load_config
+    from daemon.config import load_config, load_lock_config
 
-    config = load_config(path)
+    config: Config | LockConfig
+    try:
+        config = load_config(path)
+    except ConfigError as error:  # a slip elsewhere in the file must not leave the door open
+        config = load_lock_config(path)
+        click.echo(f"{error}\nlocking all the same", err=True)
     if direct:
         from daemon.door.actuators import lock_directly
 

@@ -17,6 +17,7 @@ from daemon.door.inputs import Input
 from daemon.door.memory import FILE, Memory
 from daemon.door.orders import claim, obey
 from daemon.door.policy import Rules
+from daemon.door.settings import DoorConfig
 from daemon.errors import ControlError, PorterError
 from daemon.events import Event
 from daemon.paths import state_directory
@@ -53,7 +54,8 @@ class Entrance:
         self._status = status
         self._failed = failed
         memory = Memory(state_directory() / FILE)
-        self._door = Door(_rules(config), make_actuator(config.door), self._say, draw, memory)
+        rules = _rules(config, config.door)
+        self._door = Door(rules, make_actuator(config.door), self._say, draw, memory)
         self._control: Control | None = None
         self._badges: asyncio.Task[None] | None = None
 
@@ -95,8 +97,7 @@ class Entrance:
         """Follow other rules from the next input on; the lock itself stays the same."""
         for what in _fixed(self._config, config):
             log.warning("%s takes effect when Porter is started again", what)
-        self._config = config
-        self._door.rules = _rules(config)
+        self._door.rules = _rules(config, self._config.door)
         if self._sight:
             self._sight.follow(self._door.state.phase)  # other rules may have ended a wait
 
@@ -140,20 +141,30 @@ class Entrance:
             self._failed(failure)
 
 
-def _rules(config: Config) -> Rules:
-    return Rules(config.door, config.faces.liveness)
+def _rules(config: Config, started: DoorConfig) -> Rules:
+    """What the policy follows: never more than the lock can do that the daemon started with."""
+    longest = min(config.door.max_unlock_seconds, started.max_unlock_seconds)
+    door = config.door.model_copy(
+        update={
+            "actuator": started.actuator,
+            "max_unlock_seconds": longest,
+            "unlock_seconds": min(config.door.unlock_seconds, longest),
+        }
+    )
+    return Rules(door, config.faces.liveness)
 
 
 def _fixed(old: Config, new: Config) -> list[str]:
-    """Settings that differ and that a running door cannot change."""
+    """Settings that a running door cannot change, and that differ from those it started with."""
     pairs = {
-        "door.actuator": (_lock(old), _lock(new)),
+        "door.actuator": (_lock(old.door), _lock(new.door)),
         "door.badge": (old.door.badge, new.door.badge),
         "control.path": (old.control, new.control),
     }
-    return [name for name, (before, after) in pairs.items() if before != after]
+    found = [name for name, (before, after) in pairs.items() if before != after]
+    longer = new.door.max_unlock_seconds > old.door.max_unlock_seconds
+    return [*found, "a longer door.max_unlock_seconds"] if longer else found
 
 
-def _lock(config: Config) -> object:
-    door = config.door
-    return door.actuator, door.command, door.gpio, door.max_unlock_seconds
+def _lock(door: DoorConfig) -> object:
+    return door.actuator, door.command, door.gpio

@@ -120,7 +120,8 @@ class Guard:
         except OSError:
             data = b""
         if not data:
-            self._alone = True
+            # Tries that failed while the daemon could tell of them do not count.
+            self._alone, self._tries = True, 0
             at_work = self._job is not None and self._order == "lock"
             if self._locked_at is None and not at_work:
                 self._begin("lock", [])
@@ -242,4 +243,7 @@ def main() -> None:
         os.write(1, json.dumps({"id": 0, "problem": str(error)}).encode() + b"\n")
         sys.exit(1)
     guard = Guard(lock, given["limit"], 0, 1, again=given["again"])
-    sys.exit(0 if guard.run() else 1)
+    if not guard.run():
+        # Nobody else is left to say it.
+        os.write(2, b"porter: the door is NOT LOCKED: its lock failed to the last; see to it\n")
+        sys.exit(1)

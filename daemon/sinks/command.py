@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -80,12 +79,27 @@ class Commands:
             if process.returncode:
                 log.warning("on %s: %s failed: %s", event.type, shown, _ending(process.returncode))
         except TimeoutError:
-            log.warning("on %s: %s killed after %g s", event.type, shown, hook.timeout)
+            if _kill(process):
+                log.warning("on %s: %s killed after %g s", event.type, shown, hook.timeout)
+            else:  # another user's, as with sudo; it keeps its place among those that may run
+                log.warning(
+                    "on %s: %s cannot be killed after %g s", event.type, shown, hook.timeout
+                )
+            await process.wait()
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+            if process.returncode is None and _kill(process):
                 await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process) -> bool:
+    """Kill a program and what it started; whether that was allowed."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return True
 
 
 def _ending(code: int) -> str:

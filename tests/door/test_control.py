@@ -114,6 +114,8 @@ def test_what_nobody_waits_for_any_more_is_not_done(path):
         assert late == {"ok": False, "error": "came too late; nothing was done"}
         (never,) = await ask(path, request(command="echo", text="x", before=float("nan")))
         assert not never["ok"]
+        (beyond,) = await ask(path, b'{"command": "echo", "before": 1%s}\n' % (b"0" * 400))
+        assert beyond == {"ok": False, "error": "a request must be a line of JSON"}
 
     assert serving(path, story) == []
 

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from daemon.door.actuators import Guarded, lock_directly, make_actuator
-from daemon.door.guard import Guard
+from daemon.door.guard import LAST_TRIES, Guard
+from daemon.door.locks import Done
 from daemon.errors import DoorError
 from tests.door.conftest import NOTE, Bolt
 
@@ -356,6 +357,53 @@ def test_a_program_that_cannot_be_killed_is_outlasted():
     assert lock.done == ["lock", "unlock", "lock", "lock", "close"]
     assert time.monotonic() > began + 0.7
     assert b"took longer than 0.2 s" in os.read(heard, 4096)
+
+
+def test_a_lock_that_failed_before_the_daemon_was_gone_gets_all_its_last_tries(monkeypatch):
+    monkeypatch.setattr("daemon.door.guard.FIRST_RETRY", 0.001)
+    monkeypatch.setattr("daemon.door.guard.LONGEST_RETRY", 0.002)
+    tried: list[str] = []
+
+    class Stuck:
+        timeout = 1.0
+
+        def begin(self, order: str, seconds: float) -> Done:
+            tried.append(order)
+            return Done("stuck")
+
+        def close(self) -> None: ...
+
+    (orders, daemon), (heard, answers) = os.pipe(), os.pipe()
+    ended: list[bool] = []
+    guard = threading.Thread(
+        target=lambda: ended.append(Guard(Stuck(), 60.0, orders, answers).run())
+    )
+    guard.start()
+    while len(tried) < 2 * LAST_TRIES:
+        time.sleep(0.001)
+    before = len(tried)
+    os.close(daemon)
+    guard.join(5)
+    assert ended == [False]
+    assert len(tried) - before >= LAST_TRIES
+    os.close(heard)
+
+
+def test_a_door_that_cannot_be_locked_any_more_is_not_left_in_silence(bolt):
+    settings = {**bolt.settings(), "lock": ["/bin/sh", "-c", "exit 4"]}
+    first = {"kind": "command", "settings": settings, "limit": 60.0, "again": False}
+    program = (
+        "from daemon.door import guard; guard.FIRST_RETRY = guard.LONGEST_RETRY = 0.01; "
+        "guard.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(first).encode() + b"\n",
+        capture_output=True,
+        timeout=20,
+    )
+    assert done.returncode == 1
+    assert b"the door is NOT LOCKED" in done.stderr
 
 
 def test_stopping_while_there_is_no_guard_locks_all_the_same(bolt):

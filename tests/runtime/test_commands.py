@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import stat
 import time
 from collections.abc import Callable
@@ -10,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.events import AudioLost, Event, rfc3339
+from daemon.fields import CommandHook
+from daemon.sinks.command import AT_ONCE, Commands
 from tests.runtime.process import Daemon, configuration, events, porter
 from tests.sounds import LOW, s16le, scene, write
 
@@ -114,3 +119,33 @@ def test_a_command_that_is_not_there_is_named(environment: dict[str, str], tmp_p
     done = porter("run", "--config", config, "--pipe", environment=environment)
     assert done.returncode == 0
     assert "on porter.started: /no/such cannot be run: No such file or directory" in done.stderr
+
+
+def test_a_command_that_may_not_be_killed_keeps_its_place(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """As one that uses sudo: otherwise one more would run with every event."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    hang = script(tmp_path / "hang", 'echo >> "$0.begun"\nexec sleep 3\n')
+
+    async def run() -> None:
+        monkeypatch.setattr(os, "killpg", refuse)
+        sink = Commands("commands", lambda _: CommandHook(command=[hang], timeout=0.3))
+        sending = asyncio.create_task(send(sink))
+        await asyncio.sleep(1.5)
+        assert len((tmp_path / "hang.begun").read_text()) == AT_ONCE
+        sending.cancel()
+        await asyncio.wait_for(sink.close(), 2)
+
+    async def send(sink: Commands) -> None:
+        for _ in range(2 * AT_ONCE):
+            await sink.send(
+                Event(source="porter", time=rfc3339(0.0), data=AudioLost(reason="unplugged"))
+            )
+
+    asyncio.run(run())
+    assert "hang cannot be killed after 0.3 s" in caplog.text
+    assert "Traceback" not in caplog.text

@@ -374,6 +374,25 @@ def test_other_rules_take_effect_with_a_reload(door: AtTheDoor) -> None:
     assert not of(daemon.seen, "door.unlocked")
 
 
+def test_what_a_reload_cannot_change_of_the_lock_stays_in_force(
+    door: AtTheDoor, tmp_path: Path
+) -> None:
+    lock = {"unlock": ["/bin/true"], "lock": ["/bin/true"]}
+    works = {"mode": "face", "actuator": "command", "command": lock, "max_unlock_seconds": 2.0}
+    door.configure(door={**works, "unlock_seconds": 1.0})
+    daemon = door.run()
+    other = {"mode": "face", "max_unlock_seconds": 60.0}
+    for told in range(1, 3):
+        door.configure(door=other)
+        hang_up(daemon)
+        log = daemon.wait_for_log("reloaded\n", times=told)
+        for what in ("door.actuator", "a longer door.max_unlock_seconds"):
+            assert log.count(f"{what} takes effect when Porter is started again") == told
+    assert "at most 2 s" in door.ask("unlock", "--for", "4s", "--reason", "x").stderr
+    assert door.ask("unlock", "--for", "2s", "--reason", "x").returncode == 0
+    assert daemon.wait_for("porter.door.unlocked")["data"]["actuator"] == "command"
+
+
 def hang_up(daemon: Daemon) -> None:
     daemon.process.send_signal(signal.SIGHUP)
 

@@ -81,6 +81,55 @@ def test_a_mistake_in_a_sink_is_no_silence(caplog: pytest.LogCaptureFixture) -> 
     assert "odd cannot go on" in caplog.text
 
 
+class Kept:
+    """A sink that takes its time and keeps what it was given."""
+
+    def __init__(self, name: str, seconds: float = 0.0) -> None:
+        self.name, self._seconds = name, seconds
+        self.sent: list[Event] = []
+
+    async def send(self, event: Event) -> None:
+        await asyncio.sleep(self._seconds)
+        self.sent.append(event)
+
+    async def drain(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def test_no_event_goes_to_both_of_two_sinks_of_which_one_takes_the_other_s_place() -> None:
+    old, new = Kept("old", 0.1), Kept("new")
+
+    async def run() -> None:
+        bus = Bus(failed=lambda error: pytest.fail(str(error)))
+        bus.add(old)
+        bus.publish(lost("before"))
+        bus.remove([old], 60)
+        bus.add(new)
+        bus.publish(lost("after"))
+        await bus.close(5)
+
+    asyncio.run(run())
+    assert [len(old.sent), len(new.sent)] == [1, 1], "what waited is delivered, too"
+
+
+def test_a_sink_that_was_taken_out_holds_up_the_end_no_longer_than_any(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run() -> None:
+        bus = Bus(failed=lambda error: pytest.fail(str(error)))
+        slow = Kept("slow", 60)
+        bus.add(slow)
+        bus.publish(lost("x"))
+        bus.remove([slow], 60)
+        await bus.close(0.1)
+
+    began = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - began < 5
+    assert "slow did not finish in time" in caplog.text
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one page."""

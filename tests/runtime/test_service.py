@@ -10,10 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.runtime.process import Daemon, configuration, frozen
+from daemon.config import Config
+from daemon.door.inputs import WakeHeard
+from daemon.events import Model, WakeDetected, rfc3339
+from daemon.service import Service
+from tests.runtime.process import Daemon, configuration, frozen, porter
 from tests.sounds import HIGH, LOW, s16le, scene, write
 
 
@@ -245,6 +251,64 @@ def test_a_reload_is_answered_before_any_sound_came(
     daemon.process.send_signal(signal.SIGHUP)
     assert daemon.wait_for("porter.wake.detected")["data"]["word"] == "high"
     assert manager.next() == "READY=1", "not before: it was not ready, so it says no RELOADING"
+    assert daemon.finish() == 0
+
+
+@pytest.mark.parametrize(
+    ("also", "told"),
+    [({"log": {"level": "loud"}}, "log.level: must be one of"), ({}, ""), ({"odor": {}}, "odor: ")],
+)
+def test_the_door_is_locked_whatever_else_is_wrong_in_the_configuration(
+    environment: dict[str, str], tmp_path: Path, also: dict[str, Any], told: str
+) -> None:
+    """The last resort of the service, when daemon and guard were killed together."""
+    command = {each: ["/bin/sh", "-c", f"echo {each} >>{tmp_path}/bolt"] for each in ("lock",)}
+    door = {"actuator": "command", "command": {**command, "unlock": ["/bin/true"]}}
+    path = configuration(tmp_path / "c.yaml", door=door, **also)
+    done = porter("lock", "--direct", "--config", path, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "bolt").read_text() == "lock\n"
+    assert told in done.stderr
+    assert ("locking all the same" in done.stderr) == bool(told)
+    path = configuration(tmp_path / "c.yaml", door={**door, "actuator": "dynamite"}, **also)
+    done = porter("lock", "--direct", "--config", path, environment=environment)
+    assert done.returncode == 78
+    assert "door.actuator: must be one of" in done.stderr
+
+
+def test_a_word_that_was_heard_by_the_settings_before_does_not_arm_the_door() -> None:
+    service = Service(Config)
+    told: list[Any] = []
+    service._door = SimpleNamespace(handle=told.append)  # type: ignore[assignment]
+    heard = WakeDetected(
+        word="low", enrolled=False, model=Model(name="tones", version="1", sha256="0" * 12),
+        probability=0.9, threshold=0.5, second_look=None, onset=0.1, end=0.5,
+        onset_time=rfc3339(0.0), end_time=rfc3339(0.0), latency_ms=None,
+    )  # fmt: skip
+    service._ordered = 3
+    for orders in (2, 3, 2):
+        service._say_heard(heard, orders)
+    assert told == [WakeHeard(word="low")]
+
+
+def test_a_source_that_was_missing_is_taken_at_a_later_reload(
+    start: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    """Also when two reloads come before any sound, of which only the first changes the source."""
+    path = configuration(tmp_path / "config.yaml", audio={"source": "pipe", "stall_seconds": 1})
+    daemon = start("--config", path)
+    daemon.wait_for("porter.started")
+    late = tmp_path / "late.wav"
+    audio = {"source": "file", "path": str(late), "pace": "fast"}
+    configuration(path, audio=audio)
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("reloaded")
+    configuration(path, audio=audio, log={"level": "debug"})
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("late.wav: cannot be opened")
+    write(late, scene(2, {1.0: HIGH}))
+    daemon.process.send_signal(signal.SIGHUP)
+    assert daemon.wait_for("porter.wake.detected")["data"]["word"] == "high"
     assert daemon.finish() == 0
 
 
