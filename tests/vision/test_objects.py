@@ -228,6 +228,21 @@ def test_a_dog_that_stays_is_said_once_and_while_nothing_moves_it_stays(tmp_path
     assert [each.count for each in said] == [1, 2, 1]
 
 
+def test_who_left_before_everything_was_still_is_said_when_they_come_again(tmp_path: Path) -> None:
+    said: list[Any] = []
+    watch = watching(tmp_path, said)
+    visitor = street(("person", 2, 3), ("dog", 5, 3))
+    for tick in range(20):
+        watch.look(frame(visitor, tick / 10))
+    for tick in range(20):
+        watch.look(frame(street(("dog", 5, 3)), 2 + tick / 10))
+    for tick in range(600):
+        watch.pause(4 + tick / 10)
+    for tick in range(20):
+        watch.look(frame(visitor, 64 + tick / 10))
+    assert sorted(each.object for each in said) == ["dog", "person", "person"]
+
+
 def test_it_looks_at_most_twice_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = watching(tmp_path, [])
     looked: list[float] = []

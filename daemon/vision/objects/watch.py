@@ -55,8 +55,9 @@ class Presence:
         return certain
 
     def stay(self, time: float) -> None:
-        """Nothing moved until `time`: what was there is there."""
-        self.seen = [time] * len(self.seen)
+        """Nothing moved until `time`: what the last look found is there; the rest is going."""
+        for place in range(min(self.before, len(self.seen))):
+            self.seen[place] = time
 
 
 class ObjectWatch:
@@ -95,7 +96,7 @@ class ObjectWatch:
                 self._say(own[0], count, frame)
 
     def pause(self, time: float) -> None:
-        """Nothing moves: what is there stays."""
+        """Nothing moves: what the last look found stays."""
         for presence in self._presences.values():
             presence.stay(time)
 
