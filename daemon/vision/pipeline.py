@@ -178,6 +178,8 @@ class CameraPipeline(threading.Thread):
         try:
             return self._source.newest(SLICE_SECONDS)
         except CameraLost as lost:
+            if self._stopping.is_set():  # that is why nothing comes any more
+                return None
             return self._recover(self._source, str(lost))
 
     def _see(self, frame: Frame) -> None:

@@ -120,6 +120,15 @@ def test_a_lost_stream_is_said_once_waited_for_with_signs_of_life_and_restored(
     looking.wait(lambda: looking.pipeline.pictures > seen + 3)
 
 
+@pytest.mark.parametrize("after", [0.05 * n for n in range(6)])
+def test_a_camera_that_is_told_to_stop_is_not_lost(looking: Looking, after: float) -> None:
+    assert looking.first.wait(PATIENCE)
+    time.sleep(after)
+    looking.stop()
+    assert looking.pipeline.failure is None
+    assert looking.types() == []
+
+
 def test_a_stream_that_stalls_is_lost(stream: Stream, looking: Looking) -> None:
     assert looking.first.wait(PATIENCE)
     stream.stalled = True
