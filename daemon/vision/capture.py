@@ -73,8 +73,8 @@ class Capture:
 
     @property
     def ended(self) -> bool:
-        """Whether all pictures have come that there are."""
-        return self._reader is not None and self._reader.ended
+        """Whether all pictures were given that there are."""
+        return self._reader is not None and self._reader.exhausted
 
     def reopen(self) -> bool:
         """Let go of the source, and try to open a new one like it."""
@@ -88,11 +88,15 @@ class Capture:
             return False
         return True
 
-    def close(self) -> None:
-        """Stop. A thread that hangs is left behind; it closes its source if it ever wakes up."""
+    def close(self, patience: float = 0.0) -> None:
+        """Stop, and wait at most `patience` seconds until the source is closed.
+
+        A thread that hangs is left behind; it closes its source if it ever wakes up.
+        """
         self._left = [each for each in self._left if each.is_alive()]
         if self._reader is not None:
             self._reader.stop()
+            self._reader.join(patience)
             self._left.append(self._reader)
             self._reader = None
             if len(self._left) == MOST_HANGING:
@@ -129,6 +133,12 @@ class _Reader(threading.Thread):
             with self._changed:
                 self.ended = True
                 self._changed.notify()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing left to take, and no failure to hear of."""
+        with self._changed:
+            return self.ended and self._frame is None and self._failure is None
 
     def take(self, patience: float) -> Frame | None:
         """The newest picture; None: none within `patience` seconds, or none any more."""

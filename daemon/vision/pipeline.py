@@ -5,6 +5,7 @@ What it has to say goes out through callables; what it is told it does between t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -12,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from daemon.errors import SourceError
 from daemon.events import Data
 from daemon.fields import Backoff
 from daemon.vision.capture import Capture
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.5
 """Longest wait for a picture between two signs of life."""
+LETTING_GO_SECONDS = 1.0
+"""Longest wait until a camera is let go of that another one shall take the place of."""
 
 
 class Looker(Protocol):
@@ -126,17 +130,29 @@ class CameraPipeline(threading.Thread):
     ) -> None:
         """Look with `looker` and `watch` from now on, at the camera of `config` if there is one.
 
-        Call it by :meth:`do`. A camera that cannot be had counts as lost, and is tried again.
+        Call it by :meth:`do`. A camera that cannot be had counts as lost, and is tried again; one
+        of which only is changed how its pictures are judged stays open.
         """
         self._looker.reset()
         self._looker, self._watch = looker, watch
         if config is None:
             return
-        self._source.close()
-        self._config = config
+        before, self._config = self._config, config
+        if config.blind_seconds != before.blind_seconds:
+            self._blindness = Blindness(config.blind_seconds)
+        if _opened_alike(before, config):
+            self.adopt(config.motion)
+            return
         self._gate = MotionGate(config.motion)
-        self._blindness = Blindness(config.blind_seconds)
+        self._blindness.reset()
+        if isinstance(self._source, Capture):
+            # It may be the same device again, which only one can have.
+            self._source.close(LETTING_GO_SECONDS)
+        else:
+            self._source.close()
         self._source = Capture(lambda: make_source(config), config.stall_seconds)
+        with contextlib.suppress(SourceError):
+            self._source.open()
 
     def run(self) -> None:
         """Look. The source is open already, and closed when this returns."""
@@ -202,16 +218,21 @@ class CameraPipeline(threading.Thread):
             self._looking()
 
     def _recover(self, capture: Capture, reason: str) -> Frame | None:
-        """Wait for the camera, with longer and longer waits between two attempts."""
+        """Wait for the camera, with longer and longer waits between two attempts.
+
+        Another one that takes its place meanwhile was tried already, and may be open.
+        """
         lost_at = time.monotonic()
         self._looker.reset()
         if self._watch is not None:
             self._watch.interrupt()
         self._publish(CameraLostEvent(reason=reason))
-        for wait in _waits(self._config.reopen_backoff):
-            if not self._rest(wait) or self._source is not capture:
-                return None
-            if not capture.reopen():
+        waits = _waits(self._config.reopen_backoff)
+        while not self._stopping.is_set():
+            if self._source is not capture:
+                assert isinstance(self._source, Capture), "change makes no other"
+                capture, waits = self._source, _waits(self._config.reopen_backoff)
+            elif not self._rest(next(waits), capture) or not capture.reopen():
                 continue
             frame = self._first(capture)
             if frame is not None:
@@ -220,6 +241,8 @@ class CameraPipeline(threading.Thread):
                 lost = round(time.monotonic() - lost_at, 3)
                 self._publish(CameraRestored(seconds_lost=lost, camera=self.description))
                 return frame
+            if self._ended:
+                return None
         return None
 
     def _first(self, capture: Capture) -> Frame | None:
@@ -234,14 +257,27 @@ class CameraPipeline(threading.Thread):
                 return frame
         return None
 
-    def _rest(self, seconds: float) -> bool:
-        """Wait, with signs of life and doing what there is to do; False when it shall stop."""
+    def _rest(self, seconds: float, capture: Capture) -> bool:
+        """Wait, with signs of life and doing what there is to do.
+
+        Returns:
+            Whether it was waited for `capture` to the end: nobody said stop or put another there.
+        """
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._do_tasks()
+            if self._source is not capture:
+                return False
             if self._stopping.wait(min(left, SLICE_SECONDS)):
                 return False
         return True
+
+
+def _opened_alike(one: CameraConfig, other: CameraConfig) -> bool:
+    """Whether two differ at most in what is decided after a picture has come, or none."""
+    return one == other.model_copy(
+        update={name: getattr(one, name) for name in ("motion", "blind_seconds", "reopen_backoff")}
+    )
 
 
 def _waits(backoff: Backoff) -> Iterator[float]:

@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
+from daemon.errors import SourceError
 from daemon.fields import Backoff
 from daemon.vision.frames import Frame
 from daemon.vision.pipeline import CameraPipeline
-from daemon.vision.settings import CameraConfig
+from daemon.vision.settings import CameraConfig, MotionConfig
 from tests.vision.pictures import Stream, noise, numbered, write_video
 
 PATIENCE = 8.0
@@ -44,6 +45,7 @@ class Looking:
     """A pipeline that runs, and what came of it."""
 
     def __init__(self, config: CameraConfig) -> None:
+        self.config = config
         self.eye = Eye()
         self.said: list[Any] = []
         self.first = threading.Event()
@@ -170,7 +172,89 @@ def test_another_camera_can_take_its_place(stream: Stream, looking: Looking) -> 
     looking.pipeline.do(lambda: looking.pipeline.change(eye, config))
     looking.wait(lambda: len(eye.looked) > 3)
     assert str(other.port) in looking.pipeline.description
+    assert looking.types() == [], "neither was lost"
     other.cut()
+
+
+def test_a_camera_that_cannot_be_had_is_lost_and_tried_again(
+    stream: Stream, looking: Looking
+) -> None:
+    assert looking.first.wait(PATIENCE)
+    other, eye = Stream(), Eye()
+    other.start()
+    other.cut()
+    config = looking.config.model_copy(update={"url": other.url})
+    looking.pipeline.do(lambda: looking.pipeline.change(eye, config))
+    looking.wait(lambda: looking.types() == ["lost"])
+    other.start()
+    looking.wait(lambda: looking.types() == ["lost", "restored"] and len(eye.looked) > 3)
+    other.cut()
+
+
+def test_a_camera_whose_pictures_are_judged_otherwise_stays_open(
+    stream: Stream, looking: Looking
+) -> None:
+    assert looking.first.wait(PATIENCE)
+    motion, eye = MotionConfig(enabled=False), Eye()
+    config = looking.config.model_copy(update={"motion": motion, "blind_seconds": 0.5})
+    before = looking.pipeline._source
+    stream.moves = False
+    looking.pipeline.do(lambda: looking.pipeline.change(eye, config))
+    looking.wait(lambda: looking.types() == ["blind"])
+    assert looking.said[0].seconds < 0.8
+    assert looking.pipeline._source is before
+
+
+class Device:
+    """A camera that only one can have, and that takes a while to let go."""
+
+    name = description = "device"
+    live = endless = True
+    had = False
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def open(self) -> None:
+        if Device.had:
+            raise SourceError("another program uses it")
+        Device.had = True
+
+    def read(self) -> Frame | None:
+        now = time.monotonic()
+        return None if self._stopped.wait(0.1) else Frame(noise(0), 0, now, now, time.time())
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def close(self) -> None:
+        time.sleep(0.2)
+        Device.had = False
+
+
+def test_a_device_is_let_go_of_before_it_is_opened_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("daemon.vision.pipeline.make_source", lambda _: Device())
+    running, eye = Looking(CameraConfig()), Eye()
+    assert running.first.wait(PATIENCE)
+    running.pipeline.do(lambda: running.pipeline.change(eye, CameraConfig(width=1280)))
+    running.wait(lambda: running.pipeline.pictures > 3 and eye.pauses + len(eye.looked) > 1)
+    running.stop()
+    assert running.types() == []
+
+
+def test_a_single_picture_can_take_the_place_of_a_camera_that_is_lost(
+    stream: Stream, looking: Looking, tmp_path: Path
+) -> None:
+    assert looking.first.wait(PATIENCE)
+    stream.cut()
+    looking.wait(lambda: "lost" in looking.types())
+    config, eye = folder(tmp_path, 1, fps=10.0), Eye()
+    looking.pipeline.do(lambda: looking.pipeline.change(eye, config))
+    looking.pipeline.do(lambda: time.sleep(0.3))  # all of it has come before it is looked at
+    assert looking.over.wait(PATIENCE)
+    assert len(eye.looked) == 1
 
 
 def test_pictures_can_take_the_place_of_a_camera_that_is_lost(
@@ -184,6 +268,7 @@ def test_pictures_can_take_the_place_of_a_camera_that_is_lost(
     assert looking.over.wait(PATIENCE)
     assert looking.pipeline.failure is None
     assert len(eye.looked) == 3, "it ends with the pictures, not before them"
+    assert looking.types() == ["lost", "restored"]
 
 
 def test_pictures_that_come_slowly_are_no_loss(tmp_path: Path) -> None:
