@@ -200,8 +200,8 @@ class _Search:
 
         with progress(footage, file.name, footage.length or None) as bar:
             for frame, image in enumerate(bar):
-                seconds = round(frame / footage.rate, 3)
-                found = self._find(image, str(file), {"frame": frame, "seconds": seconds})
+                place = {"frame": frame, "seconds": round(footage.seconds, 3)}
+                found = self._find(image, str(file), place)
                 yield draw(image, found) if self._out is not None else image
 
     def _find(self, image: Image, name: str, place: dict[str, Any]) -> list[Detection]:

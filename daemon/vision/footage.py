@@ -52,6 +52,11 @@ class Footage:
         self.given = 0
         """Pictures that were read so far."""
 
+    @property
+    def seconds(self) -> float:
+        """From the beginning to the picture that was given last."""
+        return self._source.position
+
     def __iter__(self) -> Iterator[Image]:
         """The pictures; each is valid until the next one is asked for.
 

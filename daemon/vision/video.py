@@ -41,7 +41,10 @@ class VideoSource:
         self.rate = 25.0
         """Pictures a second, once it is open."""
         self.promised = 0
-        """How many pictures its header says there are, once it is open."""
+        """How many pictures its header says there are, once it is open; where it says only how long
+        it is, as many as there would be at its rate."""
+        self.position = 0.0
+        """Seconds from its beginning to the last picture."""
 
     def open(self) -> None:
         """Open the file and check that it holds pictures."""
@@ -67,16 +70,18 @@ class VideoSource:
         self.promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._started, self._started_wall = time.monotonic(), time.time()
         self._next = 0.0
+        self.position = -1 / self.rate
 
     def read(self) -> Frame | None:
         """The next picture that is wanted."""
         assert self._capture is not None, "read before open"
         while not self._stopped.is_set() and self._capture.grab():
-            position = self._number / self.rate
+            position = self.position = self._time_of_picture()
             self._number += 1
             if position < self._next - 0.5 / self.rate:
                 continue
-            self._next += 1 / self._fps
+            # What a gap left out is not made up for.
+            self._next = max(self._next + 1 / self._fps, position)
             got, picture = self._capture.retrieve(self._buffers[self._slot])
             if not got or picture is None:
                 raise SourceError(f"{self._path}: damaged at {position:.1f} s")
@@ -102,12 +107,21 @@ class VideoSource:
             self._capture.release()
             self._capture = None
 
+    def _time_of_picture(self) -> float:
+        """As the file says, which may be other than its rate; by the rate if it says nothing."""
+        import cv2
+
+        assert self._capture is not None, "read before open"
+        told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        return told if told > self.position else self.position + 1 / self.rate
+
     def _check_length(self) -> None:
         """A cut file ends silently; its header knows how long it was."""
         if self._number == 0:
             raise SourceError(f"{self._path}: holds no pictures that can be read")
-        if self._number < 0.9 * self.promised:
+        # The count may be a guess from the length, and the length one from the count and the rate.
+        share = max(self._number, self.position * self.rate + 1) / max(self.promised, 1)
+        if self.promised > 0 and share < 0.9:
             raise SourceError(
-                f"{self._path}: truncated: {self._number / self.promised:.0%} of the promised "
-                "pictures are there"
+                f"{self._path}: truncated: {share:.0%} of the promised pictures are there"
             )

@@ -79,8 +79,36 @@ def test_a_file_that_is_no_video_is_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_truncated_video_is_not_just_a_short_one(tmp_path: Path) -> None:
-    whole = write_video(tmp_path / "v.avi", [noise(n) for n in range(40)])
+def slow_video(path: Path, count: int) -> Path:
+    """A Matroska file that says 30 pictures a second and has 24, as of a camera in the dark."""
+    size = noise(0).shape[1::-1]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, size)
+    assert writer.isOpened()
+    for number in range(count):
+        writer.write(noise(number))
+    writer.release()
+    content = bytearray(path.read_bytes())
+    unit = content.index(b"\x2a\xd7\xb1\x83") + 4  # nanoseconds, of every time but the rate
+    content[unit : unit + 3] = (1_250_000).to_bytes(3, "big")
+    path.write_bytes(content)
+    return path
+
+
+def test_a_video_slower_than_it_says_is_whole_and_its_times_are_its_own(tmp_path: Path) -> None:
+    path = slow_video(tmp_path / "v.mkv", 72)
+    frames = all_frames(CameraConfig(source="file", path=path, pace="fast", fps=60))
+    assert [at for at, _ in frames] == pytest.approx([n / 24 for n in range(72)], abs=0.002)
+    frames = all_frames(CameraConfig(source="file", path=path, pace="fast", fps=6))
+    assert [at for at, _ in frames] == pytest.approx([n / 6 for n in range(18)], abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["v.avi", "v.mkv"])
+def test_a_truncated_video_is_not_just_a_short_one(tmp_path: Path, name: str) -> None:
+    whole = tmp_path / name
+    if whole.suffix == ".mkv":
+        slow_video(whole, 72)
+    else:
+        write_video(whole, [noise(n) for n in range(40)])
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with pytest.raises(SourceError, match=r"truncated|not a video|damaged"):
         all_frames(CameraConfig(source="file", path=whole, pace="fast"))
