@@ -139,7 +139,8 @@ class MicrophoneSource:
         self.close()
         try:
             # PortAudio lists devices once, when it starts.
-            sd._terminate()
+            with contextlib.suppress(sd.PortAudioError):  # it did not start the last time
+                sd._terminate()
             sd._initialize()
             self.open()
         except (SourceError, sd.PortAudioError) as error:

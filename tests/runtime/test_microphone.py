@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.audio.microphone import Device, find_device
+from daemon.audio.microphone import Device, MicrophoneSource, find_device
 from daemon.errors import SourceError
 from tests.runtime.process import PORTER, Daemon, Json, configuration, frozen, porter
 from tests.runtime.pulse import Pulse
@@ -254,6 +254,38 @@ def test_without_portaudio_its_package_is_named(
         "porter: error: the PortAudio library is missing; "
         "install it: sudo apt-get install libportaudio2"
     ]
+
+
+class Failing:
+    """PortAudio that does not start the first time it is asked to."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.running = True
+
+    def _terminate(self) -> None:
+        if not self.running:
+            raise self.PortAudioError("PortAudio not initialized")
+        self.running = False
+
+    def _initialize(self) -> None:
+        self.starts += 1
+        if self.starts == 1:
+            raise self.PortAudioError("Error initializing PortAudio")
+        self.running = True
+
+
+def test_a_microphone_comes_back_though_portaudio_did_not_start_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    library = Failing()
+    monkeypatch.setattr("daemon.audio.microphone.portaudio", lambda: library)
+    source = MicrophoneSource(None, hops=4, stall_seconds=2.0)
+    monkeypatch.setattr(source, "open", lambda: None)
+    assert [source.reopen() for _ in range(3)] == [False, True, True]
 
 
 DEVICES = [
