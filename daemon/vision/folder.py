@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.errors import SourceError
 from daemon.vision.frames import Frame
-from daemon.vision.pictures import pictures_of, read_image
+from daemon.vision.pictures import pictures_of, read_image, rotate
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +20,13 @@ class FolderSource:
     name = "folder"
     endless = False
 
-    def __init__(self, path: Path, fps: float, *, paced: bool = True) -> None:
+    def __init__(self, path: Path, fps: float, turn: int = 0, *, paced: bool = True) -> None:
+        """Give `fps` pictures a second, turned by `turn` degrees."""
         self.live = paced
         self.description = str(path)
         self._path = path
         self._fps = fps
+        self._turn = turn
         self._stopped = threading.Event()
         self._number = 0
 
@@ -40,7 +42,7 @@ class FolderSource:
             path, position = self._files[self._number], self._number / self._fps
             self._number += 1
             try:
-                image = read_image(path)
+                image = rotate(read_image(path), self._turn)
             except SourceError as error:
                 log.warning("%s; left out", error)
                 continue

@@ -142,6 +142,25 @@ def test_pictures_turn_clockwise() -> None:
     assert np.array_equal(rotate(rotate(picture, 180), 180), picture)
 
 
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_pictures_of_files_are_turned_as_those_of_a_camera(tmp_path: Path, kind: str) -> None:
+    dark_left = noise(0)
+    dark_left[:, :80] //= 4
+    if kind == "folder":
+        path = tmp_path
+        cv2.imwrite(str(path / "a.png"), dark_left)
+    else:
+        path = write_video(tmp_path / "v.avi", [dark_left])
+    config = {"source": kind, "path": path, "pace": "fast", "rotate": 90}
+    source = make_source(CameraConfig.model_validate(config))
+    source.open()
+    frame = source.read()
+    source.close()
+    assert frame is not None
+    assert frame.image.shape == (160, 120, 3)
+    assert frame.image[:80].mean() < 40 < 100 < frame.image[80:].mean()
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 cut", b"GIF89a"])
 def test_a_broken_picture_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "p.jpg"
