@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ class FileSource:
         self.hops = hops or FAST_HOPS
         self.description = str(path)
         self.overflows = self.padding = 0
-        self._stopped = False
+        self._stopped = threading.Event()
         self._file: soundfile.SoundFile | None = None
         self._started = self._started_wall = 0.0
         self._given = 0
@@ -79,7 +80,7 @@ class FileSource:
         """Give the next block; by the wall clock, when a microphone would have given it."""
         while self._ring.available < len(pcm) and not self._ended:
             self._fill()
-        if self._stopped or self._ring.available == 0:
+        if self._stopped.is_set() or self._ring.available == 0:
             return None
         if not self._ring.read(pcm[:, None]):
             left = self._ring.available
@@ -90,20 +91,26 @@ class FileSource:
         position = self._given / SAMPLE_RATE
         if self.live:
             # From the start of the file, not from the last block: no drift.
-            time.sleep(max(0.0, self._started + position - time.monotonic()))
-        return None if self._stopped else self._started_wall + position
+            self._stopped.wait(max(0.0, self._started + position - time.monotonic()))
+        return None if self._stopped.is_set() else self._started_wall + position
 
     def wait(self, seconds: float) -> bool:
-        """A file is never lost."""
+        """Let time pass; nothing tells that a file is there again but an attempt."""
+        self._stopped.wait(seconds)
         return False
 
     def reopen(self) -> bool:
-        """A file is never lost."""
-        return False
+        """Open it anew, from its beginning: it was gone when it was to be opened again."""
+        self.close()
+        try:
+            self.open()
+        except SourceError:
+            return False
+        return True
 
     def stop(self) -> None:
         """End at the next block."""
-        self._stopped = True
+        self._stopped.set()
 
     def close(self) -> None:
         """Close the file."""
