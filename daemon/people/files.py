@@ -15,11 +15,18 @@ from daemon.errors import OutputError
 def make_folder(folder: Path) -> None:
     """Make a folder for this user alone, with those above it.
 
+    What root makes belongs to the owner of the folder above: the service has to read it, too.
+
     Raises:
         OutputError: it cannot be made.
     """
     with plain_failures(folder):
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            for each in reversed(missing):
+                owner = each.parent.stat()
+                os.chown(each, owner.st_uid, owner.st_gid)
 
 
 def publish(path: Path, content: bytes, *, replace: bool = False) -> None:

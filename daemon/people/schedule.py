@@ -84,7 +84,9 @@ def parse_schedule(text: str) -> Schedule:
     >>> str(parse_schedule("Mon-Fri 8:00-18:00, 22:00-06:00 from 2026-01-31"))
     'mon-fri 08:00-18:00 mon-fri 22:00-06:00 from 2026-01-31'
     """
-    words = re.sub(r"[;]|,(?=\s)", " ", text.lower()).split()
+    # Days may be listed with spaces: `mon, tue 8:00-18:00` does not mean Monday around the clock.
+    listed = re.sub(rf"(?<=[a-z]),\s+(?=(?:{'|'.join(DAYS)}))", ",", text.lower())
+    words = re.sub(r"[;]|,(?=\s)", " ", listed).split()
     if words in ([], ["always"]):
         return ALWAYS
     hours: list[Hours] = []

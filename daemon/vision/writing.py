@@ -75,8 +75,25 @@ def write_video(path: Path, pictures: Iterable[Image], rate: float) -> int:
     finally:
         if writer is not None:
             writer.release()
-        if count:
+        # OpenCV says nothing of a disk that is full.
+        whole = count > 0 and _has_pictures(partial, count)
+        if whole:
             partial.replace(path)
         else:
             partial.unlink(missing_ok=True)
+    if count and not whole:
+        raise OutputError(f"{path}: cannot be written whole; is the disk full?")
     return count
+
+
+def _has_pictures(path: Path, count: int) -> bool:
+    """Whether a video has so many pictures, and shows the last of them."""
+    video = cv2.VideoCapture(str(path))
+    try:
+        # Some formats keep no count, so that it is reckoned from the length.
+        if abs(round(video.get(cv2.CAP_PROP_FRAME_COUNT)) - count) > 1:
+            return False
+        video.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
+        return bool(video.read()[0])
+    finally:
+        video.release()

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from daemon.errors import GalleryError, PersonError
 from daemon.people import database
+from daemon.people.files import make_folder
 from daemon.people.gallery import MOST_PROBES, PROBE_DAYS, Gallery, gallery_path, open_gallery
 from daemon.people.keys import Key, load_key
 from daemon.people.records import Template, clean_name
@@ -470,6 +471,8 @@ def test_what_root_makes_belongs_to_the_owner_of_the_folder(tmp_path: Path, monk
         owners = {each.name: each.stat().st_uid for each in tmp_path.iterdir()}
     assert set(owners.values()) == {12345}
     assert set(owners) >= {"gallery.db", "gallery.db-journal", "gallery.key"}
+    make_folder(tmp_path / "words/one")
+    assert {(tmp_path / each).stat().st_uid for each in ("words", "words/one")} == {12345}
 
 
 def test_templates_come_person_by_person(gallery: Gallery) -> None:

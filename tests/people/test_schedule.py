@@ -80,6 +80,9 @@ def test_always_is_always(moment: datetime) -> None:
         ("mon-fri 08:00-18:00", "mon-fri 08:00-18:00"),
         ("Monday-Friday 8:00-18:00", "mon-fri 08:00-18:00"),
         ("mon,wed", "mon,wed 00:00-24:00"),
+        ("Mon, Tue 08:00-18:00", "mon,tue 08:00-18:00"),
+        ("sat,  sun 10:00-14:00, 15:00-16:00", "sat,sun 10:00-14:00 sat,sun 15:00-16:00"),
+        ("mon 08:00-09:00, tue 10:00-11:00", "mon 08:00-09:00 tue 10:00-11:00"),
         ("sat-mon 22:00-06:00", "mon,sat,sun 22:00-06:00"),
         ("08:00-12:00 13:00-00:00", "daily 08:00-12:00 daily 13:00-24:00"),
         (

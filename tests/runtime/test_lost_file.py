@@ -1,4 +1,4 @@
-"""A sound file that is deleted while another one, which cannot be had, shall take its place."""
+"""A sound file that is gone while it is listened to, or waited for."""
 
 from __future__ import annotations
 
@@ -9,31 +9,29 @@ from typing import Any
 
 from daemon.audio.file import FileSource
 from daemon.audio.pipeline import Orders, Pipeline
-from daemon.fields import Backoff
+from daemon.audio.sources import make_source
+from daemon.config import AudioConfig
 from tests.sounds import scene, write
 
 
-def test_a_file_is_waited_for_without_haste_and_read_when_it_is_there_again(
-    tmp_path: Path,
-) -> None:
+def test_a_file_plays_on_where_another_cannot_be_had(tmp_path: Path) -> None:
     path = write(tmp_path / "talk.wav", scene(1))
     said: list[Any] = []
     over = threading.Event()
-    backoff = Backoff(initial=0.1, maximum=0.3)
-    source = FileSource(path, None)
-    pipeline = Pipeline(source, [], backoff, said.append, lambda: None, over.set)
+    audio = AudioConfig(source="file", path=path, pace="fast")
+    source = make_source(audio)
+    pipeline = Pipeline(
+        source, Orders([], audio, 0), lambda data, _: said.append(data), lambda: None, over.set
+    )
     source.open()
-    away = path.rename(tmp_path / "away.wav")
-    pipeline.change(Orders([], backoff, FileSource(tmp_path / "none.wav", None)))
+    path.unlink()
+    none = audio.model_copy(update={"path": tmp_path / "none.wav"})
+    pipeline.change(Orders([], none, 1))
     pipeline.start()
-    time.sleep(1.0)
-    assert [each.type for each in said] == ["porter.audio.lost"]
-    assert 1 < pipeline.beats < 30, "it shows life, and does not spin"
-    away.rename(path)
-    assert over.wait(5)
+    assert over.wait(10)
     assert pipeline.failure is None
-    assert [each.type for each in said] == ["porter.audio.lost", "porter.audio.restored"]
-    assert pipeline.heard > 16_000
+    assert said == []
+    assert pipeline.audio_seconds == 1.0, "neither cut short nor heard twice"
 
 
 def test_waiting_for_a_file_ends_when_it_shall_stop(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from daemon.audio.words.takes import Fault, Recording, check
 from daemon.cards import load_wake_card
 from daemon.cli import words
 from daemon.config import Config, EnrolledConfig
-from daemon.errors import ModelError
+from daemon.errors import ModelError, OutputError
 from daemon.inference import CPU, CUDA
 from export.data.speech import Utterance, say
 from tests.runtime.process import Daemon, base_environment, events, porter
@@ -447,11 +447,11 @@ def test_any_chunking_gives_the_same_scores(cuts: list[int]) -> None:
     assert whole.max() > 0.9
 
 
-def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
+def a_word() -> Word:
     encoder = open_word_encoder("wordembed", [CPU])
     columns = np.ones((encoder.card.window + 1, encoder.column.shape[1]), np.float32)
     vectors = encoder.embed(columns)
-    word = Word(
+    return Word(
         name="hello porter",
         encoder=encoder.card.id,
         created="2026-01-01T00:00:00Z",
@@ -460,12 +460,40 @@ def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
         threshold=0.5,
         duration=0.6,
     )
-    store = Store(tmp_path / "words")
+
+
+def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
+    word, store = a_word(), Store(tmp_path / "words")
 
     store.put(word)
 
     assert store.names() == ["hello porter"]
     np.testing.assert_array_equal(store.get("Hello  Porter").templates, word.templates)
+
+
+def test_the_recordings_of_a_word_are_kept_until_others_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "words")
+    word = a_word()
+    store.put(word, [b"one", b"two"])
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OutputError(f"{path}: cannot be written: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("daemon.audio.words.store.publish", full)
+        with pytest.raises(OutputError, match="No space left"):
+            store.put(word, [b"three"])
+
+    def kept() -> dict[str, bytes]:
+        return {each.name: each.read_bytes() for each in store.recordings(word.name).iterdir()}
+
+    assert kept() == {"1.wav": b"one", "2.wav": b"two"}
+    store.put(word, [b"three"])
+    assert kept() == {"1.wav": b"three"}
+    store.put(word)
+    assert [each.name for each in store.folder.iterdir()] == [store.path(word.name).name]
 
 
 def test_the_encoder_runs_where_the_other_models_do(

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from daemon.audio.words.cards import EncoderId
 from daemon.documents import one_line
 from daemon.errors import WordError
 from daemon.paths import state_directory
-from daemon.people.files import make_folder, plain_failures, publish
+from daemon.people.files import drafted, make_folder, plain_failures, publish
 from daemon.validation import Settings, Text, problem
 
 Array = npt.NDArray[np.float32]
@@ -187,12 +188,21 @@ class Store:
             OutputError: it cannot be written.
         """
         make_folder(self.folder)
-        self._forget_recordings(word.name)
-        if recordings:
-            make_folder(self.recordings(word.name))
-        for number, content in enumerate(recordings, 1):
-            publish(self.recordings(word.name) / f"{number}.wav", content, replace=True)
-        publish(self.path(word.name), word.model_dump_json(indent=1).encode(), replace=True)
+        # What is kept of the word before is given up only when all that is new is there.
+        kept = self.recordings(word.name)
+        draft = drafted(kept)
+        try:
+            if recordings:
+                make_folder(draft)
+            for number, content in enumerate(recordings, 1):
+                publish(draft / f"{number}.wav", content)
+            publish(self.path(word.name), word.model_dump_json(indent=1).encode(), replace=True)
+            self._forget_recordings(word.name)
+            if recordings:
+                with plain_failures(kept):
+                    draft.rename(kept)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
     def remove(self, name: str) -> None:
         """Erase a word and its recordings, damaged or not.
@@ -207,6 +217,9 @@ class Store:
         with plain_failures(path):
             path.unlink()
         self._forget_recordings(name)
+        # What was on its way when the machine went down.
+        for draft in self.folder.glob(f".{escape(self.recordings(name).name)}.*"):
+            shutil.rmtree(draft, ignore_errors=True)
 
     def path(self, name: str) -> Path:
         """The file of a word."""
